@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-Desk = Any  # the fixture in tests/conftest.py
+Cli = Any  # the fixture in tests/conftest.py
 
 _WORD = re.compile(r"(\d+)\. ([a-z]+)")
 
@@ -76,24 +76,24 @@ bits = 128
 """
 
 
-def prepare(desk: Desk) -> str:
+def prepare(cli: Cli) -> str:
     """Prepare the request, and return its digest."""
-    (desk.home / "keys.toml").write_text(RECOVERABLE)
-    done = desk.ok(
-        "ceremony", "prepare", str(desk.home / "keys.toml"), "--reason", "the first keys", "--by", "Grace",
-        "-o", str(desk.home / "request.json"), "--json",
+    (cli.home / "keys.toml").write_text(RECOVERABLE)
+    done = cli.ok(
+        "ceremony", "prepare", str(cli.home / "keys.toml"), "--reason", "the first keys", "--by", "Grace",
+        "-o", str(cli.home / "request.json"), "--json",
     )  # fmt: skip
     return str(done.data["request"])
 
 
-def keygen(desk: Desk, digest: str) -> tuple[str, ...]:
+def keygen(cli: Cli, digest: str) -> tuple[str, ...]:
     """The command that creates the keys; the PIN is in a file, since it is needed in two processes."""
-    pin = desk.home / "pin"
-    pin.write_text(desk.token.pin)
+    pin = cli.home / "pin"
+    pin.write_text(cli.token.pin)
     pin.chmod(0o600)
     return (
-        "ceremony", "keygen", "--request", str(desk.home / "request.json"), "--expect", digest,
-        "--clock-checked", "--present", "Ada", "--policy-out", str(desk.home / "policy.toml"),
-        "-o", str(desk.home / "result.json"),
+        "ceremony", "keygen", "--request", str(cli.home / "request.json"), "--expect", digest,
+        "--clock-checked", "--present", "Ada", "--policy-out", str(cli.home / "policy.toml"),
+        "-o", str(cli.home / "result.json"),
         "--pin-source", f"file:{pin}", "--allow-swap", "--allow-core-pipe",
     )  # fmt: skip

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Hall = Any  # of conftest.py
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 # Sockets raise, and what only the extras bring cannot be imported; then the command runs.
 _ALONE = """
@@ -37,70 +37,70 @@ sys.exit(main(sys.argv[1:]))
 _PATIENCE = 30.0
 
 
-def alone(desk: Desk, *command: str) -> subprocess.CompletedProcess[str]:
+def alone(cli: Cli, *command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", _ALONE, *command],
-        env=desk.env, cwd=desk.home, capture_output=True, text=True, timeout=60, check=False,
+        env=cli.env, cwd=cli.home, capture_output=True, text=True, timeout=60, check=False,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
 
 
 @pytest.fixture
-def request_file(desk: Desk) -> Path:
-    """Keys, a policy, and a request for their operator, all on one desk."""
-    desk.env["SEEDLESS_POLICY"] = str(desk.home / "policy.toml")
-    desk.ok(
-        "ceremony", "keygen", "ACME", "--holder", "Ada", "-o", str(desk.home / "keys.json"),
-        "--policy-out", str(desk.home / "policy.toml"),
+def request_file(cli: Cli) -> Path:
+    """Keys, a policy, and a request for their operator, all in one home."""
+    cli.env["SEEDLESS_POLICY"] = str(cli.home / "policy.toml")
+    cli.ok(
+        "ceremony", "keygen", "ACME", "--holder", "Ada", "-o", str(cli.home / "keys.json"),
+        "--policy-out", str(cli.home / "policy.toml"),
     )  # fmt: skip
-    plan, request = desk.home / "first.plan", desk.home / "first.json"
-    desk.ok("operator", "add", "ACME", "--generate-signing-key", "--plan", str(plan))
-    desk.ok("ceremony", "prepare", str(plan), "--reason", "a test", "--by", "Grace", "-o", str(request))
+    plan, request = cli.home / "first.plan", cli.home / "first.json"
+    cli.ok("operator", "add", "ACME", "--generate-signing-key", "--plan", str(plan))
+    cli.ok("ceremony", "prepare", str(plan), "--reason", "a test", "--by", "Grace", "-o", str(request))
     return request
 
 
-def test_the_guard_of_this_test_would_see_a_socket_and_an_extra(desk: Desk) -> None:
+def test_the_guard_of_this_test_would_see_a_socket_and_an_extra(cli: Cli) -> None:
     for line, seen in (("socket.socket()", "a socket was asked for"), ("import nats", "nats is hidden")):
         done = subprocess.run(
             [sys.executable, "-c", _ALONE.replace("from seedless.cli.main import main", line)],
-            env=desk.env, capture_output=True, text=True, check=False,
+            env=cli.env, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 1
         assert seen in done.stderr
 
 
 def test_review_sign_and_check_run_without_a_network_and_without_the_extras(
-    desk: Desk, request_file: Path
+    cli: Cli, request_file: Path
 ) -> None:
-    request, result = str(request_file), str(desk.home / "result.json")
-    reviewed = alone(desk, "ceremony", "review", request, "--checklist", "page.txt")
+    request, result = str(request_file), str(cli.home / "result.json")
+    reviewed = alone(cli, "ceremony", "review", request, "--checklist", "page.txt")
     assert (reviewed.returncode, reviewed.stdout[:7]) == (0, "sha256 ")
     digest = reviewed.stdout.split()[1]
-    signed = alone(desk, "ceremony", "sign", request, "--expect", digest, "--clock-checked", "-o", result)
+    signed = alone(cli, "ceremony", "sign", request, "--expect", digest, "--clock-checked", "-o", result)
     assert (signed.returncode, signed.stdout[:7]) == (0, "result:"), signed
-    operator = desk.ok("key", "list", "--json").data["keys"]
+    operator = cli.ok("key", "list", "--json").data["keys"]
     (pinned,) = {one["public_key"] for one in operator if one["name"] == "ACME"}
-    checked = alone(desk, "ceremony", "check", request, result, "--operator-key", pinned)
+    checked = alone(cli, "ceremony", "check", request, result, "--operator-key", pinned)
     assert (checked.returncode, checked.stdout.splitlines()[0]) == (0, "complete: 1 jwt, 1 receipt")
 
 
 @pytest.mark.parametrize(("columns", "count"), [("80", 4), ("120", 8)])
 def test_the_words_are_in_rows_that_the_terminal_can_show(
-    desk: Desk, request_file: Path, columns: str, count: int
+    cli: Cli, request_file: Path, columns: str, count: int
 ) -> None:
-    shown = desk.ok("ceremony", "review", str(request_file), "--json").data
-    desk.env["COLUMNS"] = columns
-    terminal = desk.terminal_for("ceremony", "review", str(request_file))
+    shown = cli.ok("ceremony", "review", str(request_file), "--json").data
+    cli.env["COLUMNS"] = columns
+    terminal = cli.terminal_for("ceremony", "review", str(request_file))
     assert terminal.end() == 0
     for row in words.rows(bytes.fromhex(shown["request"]), count):
         assert f"           {row}\r\n" in terminal.said
 
 
-def test_the_words_are_typed_and_a_wrong_one_is_told_and_asked_again(desk: Desk, request_file: Path) -> None:
-    shown = desk.ok("ceremony", "review", str(request_file), "--json").data
+def test_the_words_are_typed_and_a_wrong_one_is_told_and_asked_again(cli: Cli, request_file: Path) -> None:
+    shown = cli.ok("ceremony", "review", str(request_file), "--json").data
     rows = words.rows(bytes.fromhex(shown["request"]))
-    result = desk.home / "result.json"
-    terminal = desk.terminal_for("ceremony", "sign", str(request_file), "-o", str(result))
+    result = cli.home / "result.json"
+    terminal = cli.terminal_for("ceremony", "sign", str(request_file), "-o", str(result))
     terminal.wait_for("now, by another clock?")
     assert "asks" in terminal.said
     assert rows[0] not in terminal.said, "the words come from the paper"
@@ -119,23 +119,23 @@ def test_the_words_are_typed_and_a_wrong_one_is_told_and_asked_again(desk: Desk,
     assert result.exists()
 
 
-def test_a_clock_that_is_not_right_ends_it_before_any_pin(desk: Desk, request_file: Path) -> None:
-    desk.env["TOKEN_PIN"] = "0000"
-    terminal = desk.terminal_for("ceremony", "sign", str(request_file), "-o", str(desk.home / "result.json"))
+def test_a_clock_that_is_not_right_ends_it_before_any_pin(cli: Cli, request_file: Path) -> None:
+    cli.env["TOKEN_PIN"] = "0000"
+    terminal = cli.terminal_for("ceremony", "sign", str(request_file), "-o", str(cli.home / "result.json"))
     terminal.wait_for("now, by another clock?")
     terminal.type("n\n")
     terminal.wait_for("not confirmed that the clock of this machine is right")
     assert terminal.end() == 2
-    assert not (desk.home / "result.json").exists()
+    assert not (cli.home / "result.json").exists()
 
 
 def test_a_wrong_pin_after_the_words_is_asked_again_and_the_ceremony_goes_on(
-    desk: Desk, request_file: Path
+    cli: Cli, request_file: Path
 ) -> None:
-    digest = desk.ok("ceremony", "review", str(request_file), "--json").data["request"]
-    desk.env["SEEDLESS_PIN_SOURCE"] = "prompt"
-    pin, result = desk.env.pop("TOKEN_PIN"), desk.home / "result.json"
-    terminal = desk.terminal_for(
+    digest = cli.ok("ceremony", "review", str(request_file), "--json").data["request"]
+    cli.env["SEEDLESS_PIN_SOURCE"] = "prompt"
+    pin, result = cli.env.pop("TOKEN_PIN"), cli.home / "result.json"
+    terminal = cli.terminal_for(
         "ceremony", "sign", str(request_file), "--expect", digest, "--clock-checked", "-o", str(result)
     )
     terminal.wait_for("PIN for token")
@@ -150,20 +150,20 @@ def test_a_wrong_pin_after_the_words_is_asked_again_and_the_ceremony_goes_on(
     assert terminal.end() == 0
     assert pin not in terminal.said
     entries = [
-        json.loads(line) for line in next(desk.store.rglob("transcript.jsonl")).read_text().splitlines()
+        json.loads(line) for line in next(cli.store.rglob("transcript.jsonl")).read_text().splitlines()
     ]
     assert [entry["kind"] for entry in entries] == [
         "opened", "reviewed", "readiness", "key", "intent", "signed", "ended",
     ]  # fmt: skip
 
 
-def test_two_different_entries_of_a_new_pin_are_asked_for_again(desk: Desk) -> None:
-    desk.env["SEEDLESS_PIN_SOURCE"] = "prompt"
-    (desk.home / "so").write_text("12345678")
-    (desk.home / "so").chmod(0o600)
-    so_pin = f"file:{desk.home / 'so'}"
-    desk.env.pop("SEEDLESS_TOKEN")
-    terminal = desk.terminal_for("token", "init", "--label", "NEW", "--yes", "--so-pin-source", so_pin)
+def test_two_different_entries_of_a_new_pin_are_asked_for_again(cli: Cli) -> None:
+    cli.env["SEEDLESS_PIN_SOURCE"] = "prompt"
+    (cli.home / "so").write_text("12345678")
+    (cli.home / "so").chmod(0o600)
+    so_pin = f"file:{cli.home / 'so'}"
+    cli.env.pop("SEEDLESS_TOKEN")
+    terminal = cli.terminal_for("token", "init", "--label", "NEW", "--yes", "--so-pin-source", so_pin)
     terminal.wait_for('New PIN for token "NEW": ')
     terminal.type("1111\n")
     terminal.wait_for("once more: ")
@@ -178,15 +178,15 @@ def test_two_different_entries_of_a_new_pin_are_asked_for_again(desk: Desk) -> N
 
 
 def test_a_witness_whose_token_is_not_there_is_told_before_any_word_is_typed(
-    desk: Desk, request_file: Path
+    cli: Cli, request_file: Path
 ) -> None:
-    ada = desk.ok("key", "new", "--role", "user", "--name", "ada", "--json").data["public_key"]
-    policy = desk.home / "policy.toml"
+    ada = cli.ok("key", "new", "--role", "user", "--name", "ada", "--json").data["public_key"]
+    policy = cli.home / "policy.toml"
     policy.write_text(f'{policy.read_text()}[witnesses]\nkeys = ["{ada}"]\nthreshold = 1\n')
-    (desk.store / "keyring.json").unlink()
-    desk.env["SEEDLESS_TOKEN"] = "pkcs11:token=nowhere"
-    words = ("witness", str(request_file), "--key", ada, "-o", str(desk.home / "ada.witness"))
-    terminal = desk.terminal_for("ceremony", *words)
+    (cli.store / "keyring.json").unlink()
+    cli.env["SEEDLESS_TOKEN"] = "pkcs11:token=nowhere"
+    words = ("witness", str(request_file), "--key", ada, "-o", str(cli.home / "ada.witness"))
+    terminal = cli.terminal_for("ceremony", *words)
     terminal.wait_for("no token matches")
     assert terminal.end() == 4
     assert "by another clock?" not in terminal.said

@@ -22,7 +22,7 @@ from seedless.signing_pipeline import Plan
 
 if TYPE_CHECKING:
     Hall = Any  # the fixture in conftest.py
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 T0 = 1_800_000_000
 """When the first jwts of a hall were signed, Unix seconds."""
@@ -69,27 +69,27 @@ def test_whatever_stands_in_a_result_is_no_crash(hall: Hall, place: tuple[Any, .
             assert {type(one.at) for one in inventory.reported_keys([changed])} <= {int}
 
 
-def test_a_result_is_not_taken_into_the_store_of_another_operator(hall: Hall, desk: Desk) -> None:
+def test_a_result_is_not_taken_into_the_store_of_another_operator(hall: Hall, cli: Cli) -> None:
     now = int(time.time())
     operator = hall.operator_jwt(at=now - 100)
     new = Change(hall.account_draft(hall.billing, "BILLING", now - 50), None, "new account", ("BILLING",))
     request = hall.request(Plan((new,), now - 50, ()), at=now - 50, operator=operator)
-    result = desk.home / "result.json"
+    result = cli.home / "result.json"
     result.write_bytes(hall.sit(hall.review_context(request, now=now - 10)))
     other = hall.__class__(hall.folder, operator=hall.signing).operator_jwt(hall.signing, at=now - 100)
-    folder = desk.store / "ceremonies" / request.digest
+    folder = cli.store / "ceremonies" / request.digest
     folder.mkdir(parents=True)
     (folder / "request.json").write_bytes(request.data)
-    desk.ok("operator", "import", "-", stdin=operator.text)
+    cli.ok("operator", "import", "-", stdin=operator.text)
     stranger = hall.folder / "elsewhere"
-    desk.ok("operator", "import", "-", "--store", str(stranger), stdin=other.text)
-    (stranger / "ceremonies").symlink_to(desk.store / "ceremonies")
-    done = desk.run("ceremony", "accept", str(result), "--store", str(stranger))
+    cli.ok("operator", "import", "-", "--store", str(stranger), stdin=other.text)
+    (stranger / "ceremonies").symlink_to(cli.store / "ceremonies")
+    done = cli.run("ceremony", "accept", str(result), "--store", str(stranger))
     assert (done.code, done.out) == (1, "")
     assert "the store has another jwt of ACME than the plan" in done.err
-    assert desk.run("account", "show", "BILLING", "--store", str(stranger)).code == 2
-    desk.ok("ceremony", "accept", str(result))
-    assert desk.ok("account", "show", "BILLING", "--json").data["issuer"] == str(hall.signing.public_key)
+    assert cli.run("account", "show", "BILLING", "--store", str(stranger)).code == 2
+    cli.ok("ceremony", "accept", str(result))
+    assert cli.ok("account", "show", "BILLING", "--json").data["issuer"] == str(hall.signing.public_key)
 
 
 def _forged(hall: Hall, **plan: object) -> bytes:
@@ -141,12 +141,12 @@ def test_a_result_whose_last_entries_are_cut_off_is_false_and_does_not_come_out_
             assert not recompute(request, cut).agrees
 
 
-def test_a_witness_is_told_that_others_can_read_the_file_of_the_key(hall: Hall, desk: Desk) -> None:
+def test_a_witness_is_told_that_others_can_read_the_file_of_the_key(hall: Hall, cli: Cli) -> None:
     now = int(time.time())
     new = Change(hall.account_draft(hall.billing, "BILLING", now - 50), None, "new account", ("BILLING",))
     operator = hall.operator_jwt(at=now - 100)
     request = hall.request(Plan((new,), now - 50, ()), at=now - 50, operator=operator)
-    asked, policy, key = (desk.home / name for name in ("request.json", "policy.toml", "ada.nk"))
+    asked, policy, key = (cli.home / name for name in ("request.json", "policy.toml", "ada.nk"))
     asked.write_bytes(request.data)
     policy.write_text(hall.witnessed_policy_text)
     key.write_text(hall.ada.reveal())
@@ -164,41 +164,39 @@ def test_a_witness_is_told_that_others_can_read_the_file_of_the_key(hall: Hall, 
         request.digest,
         "--clock-checked",
         "-o",
-        str(desk.home / "w"),
+        str(cli.home / "w"),
     )
     key.chmod(0o644)
-    assert "others on this machine can read" in desk.ok(*words).err
+    assert "others on this machine can read" in cli.ok(*words).err
     key.chmod(0o600)
-    (desk.home / "w").unlink()
-    done = desk.ok(*words)
+    (cli.home / "w").unlink()
+    done = cli.ok(*words)
     assert "others on this machine" not in done.err
     assert hall.ada.reveal() not in done.out + done.err
 
 
-def test_a_lost_ledger_hides_no_ceremony_that_has_begun_and_it_can_be_given_up(
-    hall: Hall, desk: Desk
-) -> None:
-    there = dataclasses.replace(hall, folder=desk.store)
+def test_a_lost_ledger_hides_no_ceremony_that_has_begun_and_it_can_be_given_up(hall: Hall, cli: Cli) -> None:
+    there = dataclasses.replace(hall, folder=cli.store)
 
     def stop() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         there.sit(there.review_context(there.request()), keys=dataclasses.replace(there.keys, on_sign=stop))
-    (desk.store / "ledger.json").unlink()
-    begun, other, policy = (desk.home / name for name in ("begun.json", "other.json", "policy.toml"))
+    (cli.store / "ledger.json").unlink()
+    begun, other, policy = (cli.home / name for name in ("begun.json", "other.json", "policy.toml"))
     begun.write_bytes(there.request().data)
     other.write_bytes(there.request(reason="another").data)
     policy.write_text(there.policy_text)
     words = ("ceremony", "review", str(other), "--policy", str(policy), "--first-use", "all")
-    done = desk.run(*words)
+    done = cli.run(*words)
     assert (done.code, "R005 request: must wait" in done.err) == (3, True)
     assert "ceremony abandon" in done.err
     digest = there.request().digest
-    done = desk.ok("ceremony", "abandon", str(begun), "--expect", digest, "--json")
+    done = cli.ok("ceremony", "abandon", str(begun), "--expect", digest, "--json")
     assert (done.data["request"], done.data["signed"]) == (digest, 0)
-    assert "R005" not in desk.run(*words).err
-    assert desk.run("ceremony", "abandon", str(begun), "--expect", digest).code == 2
+    assert "R005" not in cli.run(*words).err
+    assert cli.run("ceremony", "abandon", str(begun), "--expect", digest).code == 2
 
 
 def test_a_ceremony_that_is_given_up_without_a_ledger_leaves_one_that_goes_on(hall: Hall) -> None:
@@ -248,17 +246,17 @@ HOSTILE: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_bytes_get_a_verdict_and_a_page(hall: Hall, desk: Desk, name: str) -> None:
+def test_hostile_bytes_get_a_verdict_and_a_page(hall: Hall, cli: Cli, name: str) -> None:
     request, result = hall.held()
     for number, files in enumerate(((HOSTILE[name], result), (request, HOSTILE[name]))):
         paths = []
         for what, data in zip(("request", "result"), files, strict=True):
-            paths.append(desk.home / f"{what}-{number}")
+            paths.append(cli.home / f"{what}-{number}")
             paths[-1].write_bytes(data)
         words = (*map(str, paths), "--operator-key", str(hall.operator.public_key))
-        page = desk.home / f"page-{number}"
-        checked = desk.run("ceremony", "check", *words, "--recompute")
-        reported = desk.run("ceremony", "report", *words, "-o", str(page))
+        page = cli.home / f"page-{number}"
+        checked = cli.run("ceremony", "check", *words, "--recompute")
+        reported = cli.run("ceremony", "report", *words, "-o", str(page))
         assert (checked.code, reported.code) == (3, 3), (checked, reported)
         assert checked.out.startswith(("false: ", "incomplete: "))
         assert page.read_text().startswith("<!doctype html>")

@@ -25,24 +25,24 @@ from seedless.seeds import SoftwareKey
 if TYPE_CHECKING:
     import pytest_softhsm
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     Done = Any
 
 
 @dataclasses.dataclass(frozen=True)
 class Gap:
-    """Two desks: `online` has no token, `offline` has the keys and the policy; files are carried by hand."""
+    """Two homes: `online` has no token, `offline` has the keys and the policy; files are carried by hand."""
 
-    online: Desk
-    offline: Desk
+    online: Cli
+    offline: Cli
 
     def carry(self, name: str, to: str) -> Path:
         """Copy the file *name* to the other side."""
         source, target = (self.online, self.offline) if to == "offline" else (self.offline, self.online)
         return shutil.copy(source.home / name, target.home / name)
 
-    def path(self, desk: Desk, name: str) -> str:
-        return str(desk.home / name)
+    def path(self, cli: Cli, name: str) -> str:
+        return str(cli.home / name)
 
     def prepare(self, plan: str, request: str, *more: str) -> dict[str, Any]:
         """Make a request of a plan, and carry it to the machine that signs."""
@@ -61,7 +61,7 @@ class Gap:
 
 
 @pytest.fixture
-def gap(desk: Desk, tmp_path: Path) -> Gap:
+def gap(cli: Cli, tmp_path: Path) -> Gap:
     homes = {name: tmp_path / name for name in ("online", "offline")}
     for home in homes.values():
         home.mkdir()
@@ -72,9 +72,9 @@ def gap(desk: Desk, tmp_path: Path) -> Gap:
         "TOKEN_PIN": None,
     }
     own = {name: {"HOME": str(home), "SEEDLESS_STORE": str(home / "store")} for name, home in homes.items()}
-    online = dataclasses.replace(desk, home=homes["online"], env=desk.env_with(**own["online"], **nothing))
+    online = dataclasses.replace(cli, home=homes["online"], env=cli.env_with(**own["online"], **nothing))
     policy = {"SEEDLESS_POLICY": str(homes["offline"] / "policy.toml")}
-    offline = dataclasses.replace(desk, home=homes["offline"], env=desk.env_with(**own["offline"], **policy))
+    offline = dataclasses.replace(cli, home=homes["offline"], env=cli.env_with(**own["offline"], **policy))
     return Gap(online, offline)
 
 
@@ -436,15 +436,15 @@ def test_a_ceremony_with_a_fast_clock_is_followed_by_one_that_names_its_subject(
     assert running.sign("next.json", "next.result", made["request"]).code == 0
 
 
-def test_what_a_ceremony_signs_about_itself_is_signed_by_no_other_command(desk: Desk) -> None:
-    desk.found_system()
+def test_what_a_ceremony_signs_about_itself_is_signed_by_no_other_command(cli: Cli) -> None:
+    cli.found_system()
     for audience in ("seedless-ceremony-receipt", "seedless-ceremony-witness", "seedless-else"):
         claims = {"sub": "sha256:00", "aud": audience, "nats": {"type": "generic"}}
-        operator = desk.ok("operator", "show", "--json").data["subject"]
-        done = desk.run("sign", "-", "--kind", "generic", "--issuer", operator, stdin=json.dumps(claims))
+        operator = cli.ok("operator", "show", "--json").data["subject"]
+        done = cli.run("sign", "-", "--kind", "generic", "--issuer", operator, stdin=json.dumps(claims))
         assert done.code == 3, done
         assert "G004" in done.err
-        done = desk.run(
+        done = cli.run(
             "sign",
             "-",
             "--kind",

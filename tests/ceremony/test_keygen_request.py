@@ -25,7 +25,7 @@ from seedless.seeds import SoftwareKey
 if TYPE_CHECKING:
     from seedless.app.ceremony_keys import CreatedKeys
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     Done = Any
 
 ADA = SoftwareKey(Role.USER, bytes(range(32)))
@@ -70,51 +70,51 @@ threshold = 1
 """
 
 
-def prepare(desk: Desk, text: str = SPECIFICATION, *more: str) -> Done:
-    (desk.home / "keys.toml").write_text(text)
-    return desk.run(
-        "ceremony", "prepare", str(desk.home / "keys.toml"), "--reason", "the first keys", "--by", "Grace",
-        "-o", str(desk.home / "request.json"), "--json", *more,
+def prepare(cli: Cli, text: str = SPECIFICATION, *more: str) -> Done:
+    (cli.home / "keys.toml").write_text(text)
+    return cli.run(
+        "ceremony", "prepare", str(cli.home / "keys.toml"), "--reason", "the first keys", "--by", "Grace",
+        "-o", str(cli.home / "request.json"), "--json", *more,
     )  # fmt: skip
 
 
-def witness(desk: Desk, digest: str, key: SoftwareKey = ADA, name: str = "ada") -> Done:
-    seed = desk.home / f"{name}.nk"
+def witness(cli: Cli, digest: str, key: SoftwareKey = ADA, name: str = "ada") -> Done:
+    seed = cli.home / f"{name}.nk"
     seed.write_text(key.reveal())
     seed.chmod(0o600)
-    return desk.run(
-        "ceremony", "witness", str(desk.home / "request.json"), "--key-file", str(seed), "--expect", digest,
-        "--clock-checked", "-o", str(desk.home / f"{name}.witness"),
+    return cli.run(
+        "ceremony", "witness", str(cli.home / "request.json"), "--key-file", str(seed), "--expect", digest,
+        "--clock-checked", "-o", str(cli.home / f"{name}.witness"),
     )  # fmt: skip
 
 
-def keygen(desk: Desk, digest: str, *more: str, **env: str) -> Done:
-    return desk.run(
-        "ceremony", "keygen", "--request", str(desk.home / "request.json"), "--expect", digest,
+def keygen(cli: Cli, digest: str, *more: str, **env: str) -> Done:
+    return cli.run(
+        "ceremony", "keygen", "--request", str(cli.home / "request.json"), "--expect", digest,
         "--clock-checked",
-        "--statement", str(desk.home / "ada.witness"), "--present", "Ada", "--present", "Grace",
-        "-o", str(desk.home / "result.json"), "--json", *more, **env,
+        "--statement", str(cli.home / "ada.witness"), "--present", "Ada", "--present", "Grace",
+        "-o", str(cli.home / "result.json"), "--json", *more, **env,
     )  # fmt: skip
 
 
-def created(desk: Desk, *more: str) -> Done:
-    digest = prepare(desk).data["request"]
-    assert witness(desk, digest).code == 0
-    done = keygen(desk, digest, *more)
+def created(cli: Cli, *more: str) -> Done:
+    digest = prepare(cli).data["request"]
+    assert witness(cli, digest).code == 0
+    done = keygen(cli, digest, *more)
     assert done.code == 0, done
     return done
 
 
-def labels(desk: Desk) -> list[str]:
-    keys = desk.ok("key", "list", "--token", desk.token.uri, "--json").data["keys"]
+def labels(cli: Cli) -> list[str]:
+    keys = cli.ok("key", "list", "--token", cli.token.uri, "--json").data["keys"]
     return sorted(row["uri"].partition("object=")[2].partition(";")[0] for row in keys if row["uri"])
 
 
 def test_keys_of_a_specification_are_reviewed_witnessed_created_checked_registered_and_pinned(
-    desk: Desk,
+    cli: Cli,
 ) -> None:
-    digest = prepare(desk).data["request"]
-    shown = desk.ok("ceremony", "review", str(desk.home / "request.json")).err
+    digest = prepare(cli).data["request"]
+    shown = cli.ok("ceremony", "review", str(cli.home / "request.json")).err
     for line in (
         "new operator ACME, held by Ada: local, sensitive, never_extractable",
         "bag 4711: the token",
@@ -122,34 +122,34 @@ def test_keys_of_a_specification_are_reviewed_witnessed_created_checked_register
         "witnesses  1 of 2",
     ):
         assert line in shown, shown
-    assert witness(desk, digest).code == 0
+    assert witness(cli, digest).code == 0
     done = keygen(
-        desk,
+        cli,
         digest,
         "--exception",
         "the camera was off for 2 minutes",
         "--policy-out",
-        str(desk.home / "policy.toml"),
+        str(cli.home / "policy.toml"),
     )
     assert done.code == 0, done
     assert [key["name"] for key in done.data["keys"]] == ["ACME", "ACME signing", "SYS"]
     operator = done.data["keys"][0]["public_key"]
-    assert labels(desk) == ["account:SYS", "operator:ACME", "operator:ACME%20signing"]
-    paths = (str(desk.home / "request.json"), str(desk.home / "result.json"), "--operator-key", operator)
-    checked = desk.ok("ceremony", "check", *paths, "--json").data
+    assert labels(cli) == ["account:SYS", "operator:ACME", "operator:ACME%20signing"]
+    paths = (str(cli.home / "request.json"), str(cli.home / "result.json"), "--operator-key", operator)
+    checked = cli.ok("ceremony", "check", *paths, "--json").data
     assert (checked["verdict"], checked["transcript"]) == ("complete", done.data["transcript"])
-    page = desk.home / "report.html"
-    desk.ok("ceremony", "report", *paths, "-o", str(page))
+    page = cli.home / "report.html"
+    cli.ok("ceremony", "report", *paths, "-o", str(page))
     for text in ("Before the ceremony", "the camera was off for 2 minutes", "bag 4711: the token", operator):
         assert text in page.read_text()
-    desk.ok("ceremony", "keys", str(desk.home / "result.json"))
-    policy = desk.ok("policy", "explain", str(desk.home / "policy.toml"))
+    cli.ok("ceremony", "keys", str(cli.home / "result.json"))
+    policy = cli.ok("policy", "explain", str(cli.home / "policy.toml"))
     assert operator in policy.out
 
 
-def test_the_transcript_has_people_exceptions_rows_and_a_count_of_all_signatures(desk: Desk) -> None:
-    created(desk, "--exception", "the seal of bag 4711 was torn")
-    entries = json.loads((desk.home / "result.json").read_bytes())["transcript"]
+def test_the_transcript_has_people_exceptions_rows_and_a_count_of_all_signatures(cli: Cli) -> None:
+    created(cli, "--exception", "the seal of bag 4711 was torn")
+    entries = json.loads((cli.home / "result.json").read_bytes())["transcript"]
     assert [entry["kind"] for entry in entries] == [
         "opened", "witnessed", "readiness", *["intent", "created"] * 3, "ended",
     ]  # fmt: skip
@@ -161,53 +161,53 @@ def test_the_transcript_has_people_exceptions_rows_and_a_count_of_all_signatures
     assert list(entries[-1]["signatures"].values()) == [3, 3, 3]
 
 
-def test_the_digest_of_the_program_is_in_request_and_transcript_and_coreutils_compute_it(desk: Desk) -> None:
-    created(desk)
+def test_the_digest_of_the_program_is_in_request_and_transcript_and_coreutils_compute_it(cli: Cli) -> None:
+    created(cli)
     folder = next(iter(seedless.__path__))
     script = "find . -name '*.py' | LC_ALL=C sort | xargs sha256sum | sha256sum"
     done = subprocess.run(["sh", "-c", script], cwd=folder, capture_output=True, text=True, check=True)
     assert done.stdout.split()[0] == program_digest()
     for name in ("request.json", "result.json"):
-        assert f"program sha256 {program_digest()}" in (desk.home / name).read_text()
+        assert f"program sha256 {program_digest()}" in (cli.home / name).read_text()
 
 
-def test_a_label_that_exists_is_refused_at_the_desk_and_at_the_token(desk: Desk) -> None:
-    digest = prepare(desk).data["request"]
-    assert witness(desk, digest).code == 0
-    desk.token.import_ed25519(bytes(range(32)), label="operator:ACME signing", id=b"\x07")
-    done = keygen(desk, digest)
+def test_a_label_that_exists_is_refused_by_the_request_and_by_the_token(cli: Cli) -> None:
+    digest = prepare(cli).data["request"]
+    assert witness(cli, digest).code == 0
+    cli.token.import_ed25519(bytes(range(32)), label="operator:ACME signing", id=b"\x07")
+    done = keygen(cli, digest)
     assert (done.code, "the token has a key operator:ACME signing already" in done.err) == (3, True), done
-    assert not (desk.home / "result.json").exists()
-    again = prepare(desk, SPECIFICATION, "--dry-run")
+    assert not (cli.home / "result.json").exists()
+    again = prepare(cli, SPECIFICATION, "--dry-run")
     assert (again.code, "the inventory has a key operator:ACME already" in again.err) == (3, True), again
 
 
-def test_without_its_witnesses_or_for_another_request_no_key_is_created(desk: Desk) -> None:
-    digest = prepare(desk).data["request"]
-    path = str(desk.home / "request.json")
-    words = ("ceremony", "keygen", "--request", path, "--clock-checked", "-o", str(desk.home / "result.json"))
-    done = desk.run(*words, "--expect", digest)
+def test_without_its_witnesses_or_for_another_request_no_key_is_created(cli: Cli) -> None:
+    digest = prepare(cli).data["request"]
+    path = str(cli.home / "request.json")
+    words = ("ceremony", "keygen", "--request", path, "--clock-checked", "-o", str(cli.home / "result.json"))
+    done = cli.run(*words, "--expect", digest)
     assert (done.code, "0 of 1 witnesses have signed" in done.err) == (3, True), done
-    done = desk.run(*words, "--expect", "0" * 64)
+    done = cli.run(*words, "--expect", "0" * 64)
     assert (done.code, "the digest of the request is not" in done.err) == (3, True)
     stranger = SoftwareKey(Role.USER, bytes(32))
-    done = witness(desk, digest, stranger, "eve")
+    done = witness(cli, digest, stranger, "eve")
     assert (done.code, "is no witness of the request" in done.err) == (3, True), done
-    assert labels(desk) == []
+    assert labels(cli) == []
 
 
 def test_a_ceremony_that_ends_anywhere_goes_on_and_creates_no_key_twice(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    digest = prepare(desk).data["request"]
-    assert witness(desk, digest).code == 0
-    request = key_request.parse((desk.home / "request.json").read_bytes())
-    people = KeygenPeople(statements=((desk.home / "ada.witness").read_text().strip(),), present=("Ada",))
+    digest = prepare(cli).data["request"]
+    assert witness(cli, digest).code == 0
+    request = key_request.parse((cli.home / "request.json").read_bytes())
+    people = KeygenPeople(statements=((cli.home / "ada.witness").read_text().strip(),), present=("Ada",))
 
     def create(most: int) -> CreatedKeys:
         """Create the keys on a machine that fails when its clock is read for the *most* + 1st time."""
         calls = itertools.count()
-        monkeypatch.setenv("TOKEN_PIN", desk.token.pin)  # it is forgotten once it was read
+        monkeypatch.setenv("TOKEN_PIN", cli.token.pin)  # it is forgotten once it was read
 
         def clock() -> int:
             if next(calls) == most:
@@ -215,11 +215,11 @@ def test_a_ceremony_that_ends_anywhere_goes_on_and_creates_no_key_twice(
             return int(time.time())
 
         workspace = Workspace(
-            desk.store, module=desk.token.module, token=desk.token.label, pin_source="env:TOKEN_PIN"
+            cli.store, module=cli.token.module, token=cli.token.label, pin_source="env:TOKEN_PIN"
         )
         with workspace:
             return ceremonies_keygen.create(
-                workspace, request, people, output=desk.home / "result.json", clock=clock
+                workspace, request, people, output=cli.home / "result.json", clock=clock
             )
 
     # Each run gets one entry further than the one before: begin, then an intent or a key at a time.
@@ -228,38 +228,38 @@ def test_a_ceremony_that_ends_anywhere_goes_on_and_creates_no_key_twice(
             create(most)
     done = create(-1)
     assert [key.name for key in done.keys] == ["ACME", "ACME signing", "SYS"]
-    assert labels(desk) == ["account:SYS", "operator:ACME", "operator:ACME%20signing"]
+    assert labels(cli) == ["account:SYS", "operator:ACME", "operator:ACME%20signing"]
     assert str(check_keygen(request.data, done.result).verdict) == "complete"
 
 
-def test_an_intent_without_its_key_does_not_use_another_one_of_that_label(desk: Desk) -> None:
-    created(desk)
-    (folder,) = (desk.store / "key-ceremonies").iterdir()
-    (desk.home / "result.json").unlink()
+def test_an_intent_without_its_key_does_not_use_another_one_of_that_label(cli: Cli) -> None:
+    created(cli)
+    (folder,) = (cli.store / "key-ceremonies").iterdir()
+    (cli.home / "result.json").unlink()
     (folder / "result.json").unlink()
     lines = (folder / "transcript.jsonl").read_bytes().splitlines(keepends=True)
     kinds = [json.loads(line)["kind"] for line in lines]
     second = kinds.index("created", kinds.index("created") + 1)
     (folder / "transcript.jsonl").write_bytes(b"".join(lines[:second]))
-    done = keygen(desk, prepare_digest(desk))
+    done = keygen(cli, prepare_digest(cli))
     assert (done.code, "the inventory has a key operator:ACME signing already" in done.err) == (3, True), done
-    assert len(labels(desk)) == 3
+    assert len(labels(cli)) == 3
 
 
-def test_the_keys_of_a_request_are_created_once(desk: Desk) -> None:
-    digest = created(desk).data and prepare_digest(desk)
-    (desk.home / "result.json").unlink()
-    done = keygen(desk, digest)
+def test_the_keys_of_a_request_are_created_once(cli: Cli) -> None:
+    digest = created(cli).data and prepare_digest(cli)
+    (cli.home / "result.json").unlink()
+    done = keygen(cli, digest)
     assert (done.code, "the keys of this request were created" in done.err) == (3, True)
-    assert len(labels(desk)) == 3
+    assert len(labels(cli)) == 3
 
 
-def prepare_digest(desk: Desk) -> str:
-    return key_request.parse((desk.home / "request.json").read_bytes()).digest
+def prepare_digest(cli: Cli) -> str:
+    return key_request.parse((cli.home / "request.json").read_bytes()).digest
 
 
-def changed(desk: Desk, path: list[Any], value: object) -> bytes:
-    members = json.loads((desk.home / "result.json").read_bytes())
+def changed(cli: Cli, path: list[Any], value: object) -> bytes:
+    members = json.loads((cli.home / "result.json").read_bytes())
     place = members
     for step in path[:-1]:
         place = place[step]
@@ -267,10 +267,10 @@ def changed(desk: Desk, path: list[Any], value: object) -> bytes:
     return documents.to_bytes(members)
 
 
-def test_what_was_changed_in_a_result_is_found_with_its_place(desk: Desk) -> None:
-    created(desk)
-    request = (desk.home / "request.json").read_bytes()
-    assert str(check_keygen(request, (desk.home / "result.json").read_bytes()).verdict) == "complete"
+def test_what_was_changed_in_a_result_is_found_with_its_place(cli: Cli) -> None:
+    created(cli)
+    request = (cli.home / "request.json").read_bytes()
+    assert str(check_keygen(request, (cli.home / "result.json").read_bytes()).verdict) == "complete"
     for path, value, why in (
         (["transcript", 0, "present"], ["Eve"], "transcript[1] does not follow"),
         (["transcript", 0, "exceptions"], ["none"], "transcript[1] does not follow"),
@@ -278,9 +278,9 @@ def test_what_was_changed_in_a_result_is_found_with_its_place(desk: Desk) -> Non
         (["transcript", 9, "signatures"], {}, "counts other keys or signatures"),
         (["receipts"], [], "result.receipts holds 0, and 3 keys were created"),
     ):
-        found = check_keygen(request, changed(desk, path, value))
+        found = check_keygen(request, changed(cli, path, value))
         assert (str(found.verdict), why in found.text) == ("false", True), found
-    other = check_keygen(request, (desk.home / "result.json").read_bytes(), ADA.public_key)
+    other = check_keygen(request, (cli.home / "result.json").read_bytes(), ADA.public_key)
     assert "is none of the keys that were created" in other.text
 
 
@@ -307,20 +307,20 @@ def test_what_cannot_be_is_refused_in_the_specification_with_its_place(old: str,
     assert why in caught.value.message
 
 
-def test_a_key_that_its_driver_reports_otherwise_ends_the_ceremony(desk: Desk) -> None:
+def test_a_key_that_its_driver_reports_otherwise_ends_the_ceremony(cli: Cli) -> None:
     text = SPECIFICATION.replace(
         '["local", "sensitive", "never_extractable", "always_sensitive"]', '["always_authenticate"]'
     )
-    digest = prepare(desk, text).data["request"]
-    assert witness(desk, digest).code == 0
-    done = keygen(desk, digest)
+    digest = prepare(cli, text).data["request"]
+    assert witness(cli, digest).code == 0
+    done = keygen(cli, digest)
     assert (done.code, "does not report that it is always_authenticate" in done.err) == (3, True), done
-    assert not (desk.home / "result.json").exists()
+    assert not (cli.home / "result.json").exists()
 
 
-def test_options_of_the_two_ways_are_not_mixed(desk: Desk) -> None:
-    prepare(desk)
-    path = str(desk.home / "request.json")
+def test_options_of_the_two_ways_are_not_mixed(cli: Cli) -> None:
+    prepare(cli)
+    path = str(cli.home / "request.json")
     for words, why in (
         (("ACME", "--request", path), "has names, holders, witnesses and roots itself"),
         (("--request", path, "--holder", "Ada"), "has names, holders, witnesses and roots itself"),
@@ -328,5 +328,5 @@ def test_options_of_the_two_ways_are_not_mixed(desk: Desk) -> None:
         ((), "no keys are named"),
         (("ACME",), "no keys are named"),
     ):
-        done = desk.run("ceremony", "keygen", *words, "-o", str(desk.home / "out.json"))
+        done = cli.run("ceremony", "keygen", *words, "-o", str(cli.home / "out.json"))
         assert (done.code, why in done.err) == (2, True), done

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Hall = Any  # of conftest.py
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 MINE = "mine"
 
 
 @pytest.fixture
-def places(hall: Hall, desk: Desk) -> dict[str, str]:
+def places(hall: Hall, cli: Cli) -> dict[str, str]:
     """The files that the commands below read, and `out`, where a file of somebody lies."""
     now = int(time.time())
     new = Change(hall.account_draft(hall.billing, "BILLING", now - 50), None, "new account", ("BILLING",))
@@ -33,16 +33,16 @@ def places(hall: Hall, desk: Desk) -> dict[str, str]:
     result = hall.sit(
         review_context, *(hall.statement(review_context, key, now - 20) for key in (hall.ada, hall.bob))
     )
-    desk.found_system()
-    desk.ok("account", "edit", "ORDERS", "--conns", "5", "--plan", str(desk.home / "PLAN"))
+    cli.found_system()
+    cli.ok("account", "edit", "ORDERS", "--conns", "5", "--plan", str(cli.home / "PLAN"))
     files = {
         "REQUEST": request.data.decode(), "RESULT": result.decode(), "POLICY": hall.witnessed_policy_text,
         "SEED": hall.ada.reveal(), "out": MINE, "dir/request.json": MINE,
     }  # fmt: skip
     for name, text in files.items():
-        (desk.home / name).parent.mkdir(exist_ok=True)
-        (desk.home / name).write_text(text)
-    words = {name: str(desk.home / name) for name in (*files, "PLAN", "new", "dir")}
+        (cli.home / name).parent.mkdir(exist_ok=True)
+        (cli.home / name).write_text(text)
+    words = {name: str(cli.home / name) for name in (*files, "PLAN", "new", "dir")}
     return words | {"KEY": str(hall.operator.public_key), "DIGEST": request.digest}
 
 
@@ -66,35 +66,35 @@ COMMANDS: dict[str, str] = {
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_file_that_exists_is_not_replaced(desk: Desk, places: dict[str, str], name: str) -> None:
-    keys = desk.ok("key", "list", "--json").data["keys"]
-    done = desk.run(*(places.get(word, word) for word in COMMANDS[name].split()))
-    there = desk.home / ("dir/request.json" if name == "rehearse" else "out")
+def test_a_file_that_exists_is_not_replaced(cli: Cli, places: dict[str, str], name: str) -> None:
+    keys = cli.ok("key", "list", "--json").data["keys"]
+    done = cli.run(*(places.get(word, word) for word in COMMANDS[name].split()))
+    there = cli.home / ("dir/request.json" if name == "rehearse" else "out")
     assert (done.code, done.out) == (2, ""), done
     assert done.err.splitlines()[-2:] == [
         f"error: {there} exists, and is not replaced", "hint: name another file, or remove that one",
     ]  # fmt: skip
     assert there.read_text() == MINE
-    assert not (desk.home / "new").exists()
-    assert desk.ok("key", "list", "--json").data["keys"] == keys
+    assert not (cli.home / "new").exists()
+    assert cli.ok("key", "list", "--json").data["keys"] == keys
 
 
-def test_a_file_that_holds_the_same_already_stays(desk: Desk) -> None:
-    desk.found_system()
-    words = ("user", "creds", "-a", "ORDERS", "app", "-o", str(desk.home / "app.creds"))
-    desk.ok(*words)
-    desk.ok(*words)
-    (desk.home / "app.creds").chmod(0o644)
-    (desk.home / "app.creds").write_text("x")
-    assert desk.run(*words).code == 2
+def test_a_file_that_holds_the_same_already_stays(cli: Cli) -> None:
+    cli.found_system()
+    words = ("user", "creds", "-a", "ORDERS", "app", "-o", str(cli.home / "app.creds"))
+    cli.ok(*words)
+    cli.ok(*words)
+    (cli.home / "app.creds").chmod(0o644)
+    (cli.home / "app.creds").write_text("x")
+    assert cli.run(*words).code == 2
 
 
-def test_a_link_that_leads_nowhere_is_something_too(desk: Desk) -> None:
-    desk.found_system()
-    (desk.home / "link").symlink_to(desk.home / "nowhere")
-    done = desk.run("user", "creds", "-a", "ORDERS", "app", "-o", str(desk.home / "link"))
+def test_a_link_that_leads_nowhere_is_something_too(cli: Cli) -> None:
+    cli.found_system()
+    (cli.home / "link").symlink_to(cli.home / "nowhere")
+    done = cli.run("user", "creds", "-a", "ORDERS", "app", "-o", str(cli.home / "link"))
     assert (done.code, "exists, and is not replaced" in done.err) == (2, True)
-    assert (desk.home / "link").is_symlink()
+    assert (cli.home / "link").is_symlink()
 
 
 def test_the_result_that_a_killed_ceremony_has_written_may_lie_there(hall: Hall, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from seedless.ceremony.request import CeremonyRequest
 
     Hall = Any  # of conftest.py
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 T0 = 1_800_000_000
 

@@ -15,7 +15,7 @@ from seedless.readiness import CheckStatus, Column, ReadinessRow, questions
 
 if TYPE_CHECKING:
     Hall = Any  # the fixture in conftest.py
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 ROWS = (
     ReadinessRow(
@@ -99,27 +99,27 @@ def test_an_interrupted_ceremony_goes_on_with_the_rows_of_its_first_day(hall: Ha
     assert (str(checked.verdict), checked.progress.readiness) == ("complete", ROWS)
 
 
-def test_the_doctor_reports_three_columns_without_a_pin(desk: Desk) -> None:
-    done = desk.run("token", "doctor", "--ceremony", "--json", "--pin-source", "env:NOBODY")
+def test_the_doctor_reports_three_columns_without_a_pin(cli: Cli) -> None:
+    done = cli.run("token", "doctor", "--ceremony", "--json", "--pin-source", "env:NOBODY")
     rows = done.data["rows"]
     assert done.code == (0 if done.data["ok"] else 3)
     assert {row["column"] for row in rows} == {"read", "ask a person"}
     where, machine = dict.fromkeys(row["about"] for row in rows)
-    assert (where.startswith(f'token "{desk.token.label}" (serial '), machine) == (True, "this machine")
-    text = desk.run("token", "doctor", "--ceremony").out
+    assert (where.startswith(f'token "{cli.token.label}" (serial '), machine) == (True, "this machine")
+    text = cli.run("token", "doctor", "--ceremony").out
     assert f"{where}: ask a person" in text
     assert "this machine: read" in text
 
 
-def test_output_of_another_device_or_of_nothing_is_refused(desk: Desk) -> None:
+def test_output_of_another_device_or_of_nothing_is_refused(cli: Cli) -> None:
     for name, text, why in (
         ("piv.txt", "PIV version: 5.7.4\n", "and no token here is a YubiKey PIV"),
         ("else.txt", "hello\n", "is neither the output of ykman piv info"),
         ("none.txt", "", "there is no file"),
     ):
         if text:
-            (desk.home / name).write_text(text)
-        done = desk.run("token", "doctor", "--ceremony", "--from", str(desk.home / name))
+            (cli.home / name).write_text(text)
+        done = cli.run("token", "doctor", "--ceremony", "--from", str(cli.home / name))
         assert (done.code, why in done.err) == (2, True)
-    done = desk.run("token", "doctor", "--from", str(desk.home / "piv.txt"))
+    done = cli.run("token", "doctor", "--from", str(cli.home / "piv.txt"))
     assert (done.code, "add --ceremony" in done.err) == (2, True)

@@ -19,79 +19,79 @@ from seedless.pkcs11.uri import KeyUri
 if TYPE_CHECKING:
     from pathlib import Path
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 
 @pytest.fixture
-def asked(desk: Desk) -> tuple[Desk, Path]:
-    """A desk whose keys are made, with the request of the first ceremony."""
-    policy, keys = desk.home / "policy.toml", desk.home / "keys.json"
-    desk.ok("ceremony", "keygen", "ACME", "--holder", "Ada", "--policy-out", str(policy), "-o", str(keys))
-    desk.ok("ceremony", "keys", str(keys))
-    desk.env["SEEDLESS_POLICY"] = str(policy)
-    plan, request = desk.home / "first.plan", desk.home / "first.json"
-    desk.ok("operator", "add", "ACME", "--sys", "--generate-signing-key", "--plan", str(plan))
-    desk.ok("ceremony", "prepare", str(plan), "--reason", "the first", "--by", "Ada", "-o", str(request))
-    return desk, request
+def asked(cli: Cli) -> tuple[Cli, Path]:
+    """A home whose keys are made, with the request of the first ceremony."""
+    policy, keys = cli.home / "policy.toml", cli.home / "keys.json"
+    cli.ok("ceremony", "keygen", "ACME", "--holder", "Ada", "--policy-out", str(policy), "-o", str(keys))
+    cli.ok("ceremony", "keys", str(keys))
+    cli.env["SEEDLESS_POLICY"] = str(policy)
+    plan, request = cli.home / "first.plan", cli.home / "first.json"
+    cli.ok("operator", "add", "ACME", "--sys", "--generate-signing-key", "--plan", str(plan))
+    cli.ok("ceremony", "prepare", str(plan), "--reason", "the first", "--by", "Ada", "-o", str(request))
+    return cli, request
 
 
-def test_a_rehearsal_is_complete_and_leaves_everything_as_it_was(asked: tuple[Desk, Path]) -> None:
-    desk, request = asked
-    before, keys = desk.files(), desk.ok("key", "list", "--token", desk.token.uri, "--json").data
-    done = desk.child("ceremony", "rehearse", str(request), "--json")
+def test_a_rehearsal_is_complete_and_leaves_everything_as_it_was(asked: tuple[Cli, Path]) -> None:
+    cli, request = asked
+    before, keys = cli.files(), cli.ok("key", "list", "--token", cli.token.uri, "--json").data
+    done = cli.child("ceremony", "rehearse", str(request), "--json")
     assert done.code == 0, done
     assert (done.data["mark"], done.data["verdict"]) == ("REHEARSAL", "complete")
     real = {str(key) for key in parse(request.read_bytes()).issuers}
     assert set(done.data["stand_ins"]) == real
     assert not real & set(done.data["stand_ins"].values())
-    assert desk.files() == before
-    assert desk.ok("key", "list", "--token", desk.token.uri, "--json").data == keys
+    assert cli.files() == before
+    assert cli.ok("key", "list", "--token", cli.token.uri, "--json").data == keys
 
 
-def test_what_a_rehearsal_makes_is_marked_and_refused(asked: tuple[Desk, Path]) -> None:
-    desk, request = asked
-    folder = desk.home / "rehearsal"
-    desk.child("ceremony", "rehearse", str(request), "-o", str(folder))
+def test_what_a_rehearsal_makes_is_marked_and_refused(asked: tuple[Cli, Path]) -> None:
+    cli, request = asked
+    folder = cli.home / "rehearsal"
+    cli.child("ceremony", "rehearse", str(request), "-o", str(folder))
     assert json.loads((folder / "request.json").read_text())["mark"] == "REHEARSAL"
     operator = parse((folder / "request.json").read_bytes()).operator_key
-    checked = desk.ok("ceremony", "check", str(folder / "request.json"), str(folder / "result.json"),
+    checked = cli.ok("ceremony", "check", str(folder / "request.json"), str(folder / "result.json"),
                       "--operator-key", operator, "--recompute").out  # fmt: skip
     assert "REHEARSAL" in checked
     assert "recomputed  every byte agrees" in checked
-    held = desk.store / "ceremonies" / parse((folder / "request.json").read_bytes()).digest
+    held = cli.store / "ceremonies" / parse((folder / "request.json").read_bytes()).digest
     shutil.copytree(folder, held)
-    accepted = desk.run("ceremony", "accept", str(folder / "result.json"))
+    accepted = cli.run("ceremony", "accept", str(folder / "result.json"))
     assert accepted.code != 0
     assert "REHEARSAL" in accepted.err or "rehearsal" in accepted.err
 
 
-def test_the_end_says_what_the_real_ceremony_will_need(asked: tuple[Desk, Path]) -> None:
-    desk, request = asked
-    done = desk.child("ceremony", "rehearse", str(request))
+def test_the_end_says_what_the_real_ceremony_will_need(asked: tuple[Cli, Path]) -> None:
+    cli, request = asked
+    done = cli.child("ceremony", "rehearse", str(request))
     assert done.code == 0, done
     assert "the real ceremony will need" in done.err
-    assert desk.token.label in done.err.rpartition("the real ceremony will need")[2]
+    assert cli.token.label in done.err.rpartition("the real ceremony will need")[2]
     assert "signatures  3, and 3 for the receipts" in done.err
 
 
-def test_a_request_that_would_be_refused_is_rehearsed_all_the_same_and_told(asked: tuple[Desk, Path]) -> None:
-    desk, request = asked
-    (desk.store / "ledger.json").unlink()
-    done = desk.child("ceremony", "rehearse", str(request), "--json")
+def test_a_request_that_would_be_refused_is_rehearsed_all_the_same_and_told(asked: tuple[Cli, Path]) -> None:
+    cli, request = asked
+    (cli.store / "ledger.json").unlink()
+    done = cli.child("ceremony", "rehearse", str(request), "--json")
     assert (done.code, done.data["verdict"]) == (3, "complete")
     assert "this machine has no ledger of the operator" in done.data["refused"][0]
     assert "today the real request would be refused" in done.err
 
 
-def test_without_softhsm_the_sentence_says_what_to_install(asked: tuple[Desk, Path]) -> None:
-    desk, request = asked
-    done = desk.child("ceremony", "rehearse", str(request), "--softhsm", "/nowhere.so")
+def test_without_softhsm_the_sentence_says_what_to_install(asked: tuple[Cli, Path]) -> None:
+    cli, request = asked
+    done = cli.child("ceremony", "rehearse", str(request), "--softhsm", "/nowhere.so")
     assert done.code == 4
     assert "Traceback" not in done.err
 
 
-def test_a_blank_device_that_is_not_of_softhsm_is_left_alone(desk: Desk) -> None:
-    info = find_token(load(desk.token.module), KeyUri.parse(desk.token.uri))
+def test_a_blank_device_that_is_not_of_softhsm_is_left_alone(cli: Cli) -> None:
+    info = find_token(load(cli.token.module), KeyUri.parse(cli.token.uri))
     require_softhsm(info)
     with pytest.raises(UsageError, match="is no token of SoftHSM, and a rehearsal touches no other"):
         require_softhsm(msgspec.structs.replace(info, model="Luna K7"))

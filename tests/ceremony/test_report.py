@@ -109,19 +109,19 @@ def test_a_false_ceremony_has_a_page_that_says_so_and_nothing_else(hall: Hall) -
     assert "What was signed" not in page.text
 
 
-def test_the_command_checks_first_and_writes_the_page(hall: Hall, desk: Any) -> None:  # noqa: ANN401 - a Desk
+def test_the_command_checks_first_and_writes_the_page(hall: Hall, cli: Any) -> None:  # noqa: ANN401 - a Cli
     request, result = hall.held()
     for name, data in (("request.json", request), ("result.json", result)):
-        (desk.home / name).write_bytes(data)
-    page = desk.home / "page.html"
-    words = [str(desk.home / "request.json"), str(desk.home / "result.json"), "-o", str(page)]
+        (cli.home / name).write_bytes(data)
+    page = cli.home / "page.html"
+    words = [str(cli.home / "request.json"), str(cli.home / "result.json"), "-o", str(page)]
     key = str(hall.operator.public_key)
-    data = desk.ok("ceremony", "report", *words, "--operator-key", key, "--json").data
+    data = cli.ok("ceremony", "report", *words, "--operator-key", key, "--json").data
     assert data == {"verdict": "complete", "path": str(page), "has_qr_code": True}
     assert re.match(r"<!doctype html>\n", page.read_text())
     other = str(hall.signing.public_key)
     page.unlink()
-    assert desk.run("ceremony", "report", *words, "--operator-key", other).code == 3
+    assert cli.run("ceremony", "report", *words, "--operator-key", other).code == 3
     assert "false" in page.read_text()
 
 

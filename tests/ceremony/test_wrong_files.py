@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Hall = Any  # of conftest.py
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 T0 = 1_800_000_000
 
@@ -134,45 +134,45 @@ TAKES: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
 
 @pytest.mark.parametrize("name", TAKES)
 def test_a_command_names_what_it_was_given_and_what_it_takes(
-    hall: Hall, files: dict[str, bytes], desk: Desk, name: str
+    hall: Hall, files: dict[str, bytes], cli: Cli, name: str
 ) -> None:
     command, right, maker = TAKES[name]
-    (desk.home / "policy.toml").write_text(hall.policy_text)
-    desk.env["SEEDLESS_POLICY"] = str(desk.home / "policy.toml")
+    (cli.home / "policy.toml").write_text(hall.policy_text)
+    cli.env["SEEDLESS_POLICY"] = str(cli.home / "policy.toml")
     places = {"REQUEST": "the request of a ceremony", "RESULT": "the result of a ceremony"}
     for place, kind in places.items():
-        (desk.home / place).write_bytes(files[kind])
+        (cli.home / place).write_bytes(files[kind])
     for kind, data in files.items():
-        given = desk.home / "given"
+        given = cli.home / "given"
         given.write_bytes(data)
-        words = {"FILE": str(given), "KEY": str(hall.operator.public_key), "out": str(desk.home / "out")}
-        words |= {place: str(desk.home / place) for place in places}
+        words = {"FILE": str(given), "KEY": str(hall.operator.public_key), "out": str(cli.home / "out")}
+        words |= {place: str(cli.home / place) for place in places}
         if kind in right and name == "rehearse":
             continue  # tests/ceremony/test_rehearse.py rehearses, in a process of its own
-        done = desk.run("ceremony", *(words.get(word, word) for word in command))
+        done = cli.run("ceremony", *(words.get(word, word) for word in command))
         if kind in right:
             assert "is needed" not in done.err, (kind, done)
-            (desk.home / "out").unlink(missing_ok=True)
+            (cli.home / "out").unlink(missing_ok=True)
             continue
         assert (done.code, done.out) == (2, ""), (kind, done)
         assert done.err.splitlines()[0] == f"error: {given} is {kind}, and {right[0]} is needed"
         assert maker in done.err
         assert hall.ada.reveal() not in done.err
-        assert not (desk.home / "out").exists()
+        assert not (cli.home / "out").exists()
 
 
-def test_a_file_that_is_no_policy_is_named_where_one_is_pinned(files: dict[str, bytes], desk: Desk) -> None:
-    given = desk.home / "given"
+def test_a_file_that_is_no_policy_is_named_where_one_is_pinned(files: dict[str, bytes], cli: Cli) -> None:
+    given = cli.home / "given"
     for kind in ("the request of a ceremony", "a desired state", "a public key"):
         given.write_bytes(files[kind])
-        done = desk.run("ceremony", "review", str(given), "--policy", str(given))
+        done = cli.run("ceremony", "review", str(given), "--policy", str(given))
         assert done.code == 2
         wanted = "the request of a ceremony" if kind != "the request of a ceremony" else "a policy"
         assert f"is {kind}, and {wanted} is needed" in done.err
 
 
-def test_sign_and_sign_plan_name_what_they_were_given(files: dict[str, bytes], desk: Desk) -> None:
-    given = desk.home / "given"
+def test_sign_and_sign_plan_name_what_they_were_given(files: dict[str, bytes], cli: Cli) -> None:
+    given = cli.home / "given"
     for kind in (
         "the request of a ceremony",
         "the result of a ceremony",
@@ -180,24 +180,24 @@ def test_sign_and_sign_plan_name_what_they_were_given(files: dict[str, bytes], d
         "a policy",
     ):
         given.write_bytes(files[kind])
-        done = desk.run("sign", "--plan", str(given))
+        done = cli.run("sign", "--plan", str(given))
         assert done.err.startswith(f"error: {given} is {kind}, and a plan is needed\n"), done
-        done = desk.run("sign", str(given))
+        done = cli.run("sign", str(given))
         assert done.err.startswith(f"error: {given} is {kind}, and a"), done
         assert done.code == 2
 
 
-def test_a_key_file_that_holds_no_seed_is_named(hall: Hall, files: dict[str, bytes], desk: Desk) -> None:
-    (desk.home / "policy.toml").write_text(hall.witnessed_policy_text)
-    desk.env["SEEDLESS_POLICY"] = str(desk.home / "policy.toml")
-    request, given = desk.home / "request", desk.home / "given"
+def test_a_key_file_that_holds_no_seed_is_named(hall: Hall, files: dict[str, bytes], cli: Cli) -> None:
+    (cli.home / "policy.toml").write_text(hall.witnessed_policy_text)
+    cli.env["SEEDLESS_POLICY"] = str(cli.home / "policy.toml")
+    request, given = cli.home / "request", cli.home / "given"
     now = int(time.time())
     new = Change(hall.account_draft(hall.billing, "BILLING", now - 50), None, "new account", ("BILLING",))
     plan = Plan((new,), now - 50, ())
     request.write_bytes(hall.request(plan, at=now - 50, operator=hall.operator_jwt(at=now - 100)).data)
     for kind in ("a public key", "a creds file", "a policy", "the statement of a witness"):
         given.write_bytes(files[kind])
-        done = desk.run(
+        done = cli.run(
             "ceremony",
             "witness",
             str(request),
@@ -206,7 +206,7 @@ def test_a_key_file_that_holds_no_seed_is_named(hall: Hall, files: dict[str, byt
             "--key-file",
             str(given),
             "-o",
-            str(desk.home / "out"),
+            str(cli.home / "out"),
         )
         assert (done.code, f"is {kind}, and a seed is needed" in done.err) == (2, True), done
 

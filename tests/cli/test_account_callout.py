@@ -14,7 +14,7 @@ from seedless.seeds import SoftwareKey
 if TYPE_CHECKING:
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 OWN_USER, OWN_ACCOUNT, OWN_CURVE = (
     str(SoftwareKey(role, bytes(range(32))).public_key) for role in (Role.USER, Role.ACCOUNT, Role.CURVE)
@@ -22,26 +22,26 @@ OWN_USER, OWN_ACCOUNT, OWN_CURVE = (
 
 
 @pytest.fixture
-def auth(desk: Desk) -> Desk:
-    """A desk with the account AUTH, its user callout, and the account ORDERS."""
-    desk.ok("operator", "add", "ACME", "--sys")
+def auth(cli: Cli) -> Cli:
+    """A home with the account AUTH, its user callout, and the account ORDERS."""
+    cli.ok("operator", "add", "ACME", "--sys")
     for name in ("AUTH", "ORDERS"):
-        desk.ok("account", "add", name)
-    desk.ok("user", "add", "-a", "AUTH", "callout")
-    return desk
+        cli.ok("account", "add", name)
+    cli.ok("user", "add", "-a", "AUTH", "callout")
+    return cli
 
 
-def said(desk: Desk) -> ExternalAuthorization:
-    path = desk.store / "stores/ACME/accounts/AUTH/AUTH.jwt"
+def said(cli: Cli) -> ExternalAuthorization:
+    path = cli.store / "stores/ACME/accounts/AUTH/AUTH.jwt"
     found: ExternalAuthorization = read(path.read_text()).claims.body.authorization
     return found
 
 
-def subject(desk: Desk, path: str) -> str:
-    return read((desk.store / "stores/ACME/accounts" / path).read_text()).claims.sub
+def subject(cli: Cli, path: str) -> str:
+    return read((cli.store / "stores/ACME/accounts" / path).read_text()).claims.sub
 
 
-def test_users_and_accounts_of_a_callout_are_named_or_keys(auth: Desk) -> None:
+def test_users_and_accounts_of_a_callout_are_named_or_keys(auth: Cli) -> None:
     auth.ok(
         "account", "authcallout", "AUTH", "--auth-user", f"callout,{OWN_USER}", "--allowed-account", "ORDERS",
         "--allowed-account", OWN_ACCOUNT, "--curve", OWN_CURVE,
@@ -57,7 +57,7 @@ def test_users_and_accounts_of_a_callout_are_named_or_keys(auth: Desk) -> None:
     assert said(auth) == ExternalAuthorization(auth_users=(callout,), allowed_accounts=(OWN_ACCOUNT,))
 
 
-def test_the_seed_of_a_curve_key_goes_into_a_file_for_the_owner_alone(auth: Desk) -> None:
+def test_the_seed_of_a_curve_key_goes_into_a_file_for_the_owner_alone(auth: Cli) -> None:
     done = auth.ok("account", "authcallout", "AUTH", "--auth-user", "callout", "-x", "generate", "--json")
     key = said(auth).xkey
     path = auth.store / "keys/keys/X" / key[1:3] / f"{key}.nk"
@@ -68,7 +68,7 @@ def test_the_seed_of_a_curve_key_goes_into_a_file_for_the_owner_alone(auth: Desk
     assert seed.reveal() not in done.out + done.err
 
 
-def test_no_curve_key_is_kept_where_nothing_was_signed(auth: Desk) -> None:
+def test_no_curve_key_is_kept_where_nothing_was_signed(auth: Cli) -> None:
     words = ("account", "authcallout", "AUTH", "--auth-user", "callout", "--curve", "generate")
     files = auth.files()
     assert auth.run(*words, TOKEN_PIN="wrong").code == 4
@@ -76,14 +76,14 @@ def test_no_curve_key_is_kept_where_nothing_was_signed(auth: Desk) -> None:
     assert auth.files() == files
 
 
-def test_a_callout_is_disabled_as_a_whole(auth: Desk) -> None:
+def test_a_callout_is_disabled_as_a_whole(auth: Cli) -> None:
     auth.ok("account", "authcallout", "AUTH", "--auth-user", "callout", "--allowed-account", "*")
     assert said(auth).allowed_accounts == ("*",)
     auth.ok("account", "authcallout", "AUTH", "--disable")
     assert said(auth) == ExternalAuthorization()
 
 
-def test_a_callout_and_no_system_account_do_not_go_together(auth: Desk) -> None:
+def test_a_callout_and_no_system_account_do_not_go_together(auth: Cli) -> None:
     auth.ok("operator", "edit", "--system-account", "")
     done = auth.run("account", "authcallout", "AUTH", "--auth-user", "callout", TOKEN_PIN=None)
     assert (done.code, "has no system account, and servers end" in done.err) == (2, True)
@@ -106,7 +106,7 @@ def test_a_callout_and_no_system_account_do_not_go_together(auth: Desk) -> None:
         pytest.param(["--auth-user", "callout", "--allowed-account", "*,ORDERS"], 3, "C0", id="all and one"),
     ],
 )
-def test_a_callout_that_cannot_be_is_refused(auth: Desk, words: list[str], code: int, sentence: str) -> None:
+def test_a_callout_that_cannot_be_is_refused(auth: Cli, words: list[str], code: int, sentence: str) -> None:
     files = auth.files()
     done = auth.run("account", "authcallout", "AUTH", *words, TOKEN_PIN=None)
     assert (done.code, done.out) == (code, "")

@@ -14,30 +14,30 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 
 @pytest.fixture
-def system(desk: Desk) -> Desk:
-    """A desk with ACME, SYS, ORDERS and its user app."""
-    desk.found_system()
-    return desk
+def system(cli: Cli) -> Cli:
+    """A home with ACME, SYS, ORDERS and its user app."""
+    cli.found_system()
+    return cli
 
 
-def importing(desk: Desk) -> None:
+def importing(cli: Cli) -> None:
     """Make the account SHOP, which imports from ORDERS."""
-    orders = desk.ok("account", "show", "ORDERS", "--json").data["subject"]
+    orders = cli.ok("account", "show", "ORDERS", "--json").data["subject"]
     entry = f'[{{"subject":"orders","account":"{orders}","type":"stream"}}]'
-    desk.ok("account", "edit", "ORDERS", "--set", 'exports=[{"subject":"orders","type":"stream"}]')
-    desk.ok("account", "add", "SHOP", "--set", f"imports={entry}")
+    cli.ok("account", "edit", "ORDERS", "--set", 'exports=[{"subject":"orders","type":"stream"}]')
+    cli.ok("account", "add", "SHOP", "--set", f"imports={entry}")
 
 
-def creds(desk: Desk, account: str) -> Path:
-    path: Path = desk.store / f"keys/creds/ACME/{account}/app.creds"
+def creds(cli: Cli, account: str) -> Path:
+    path: Path = cli.store / f"keys/creds/ACME/{account}/app.creds"
     return path
 
 
-def test_an_account_is_deleted_with_its_users_and_keeps_its_key(system: Desk) -> None:
+def test_an_account_is_deleted_with_its_users_and_keeps_its_key(system: Cli) -> None:
     subject = system.ok("account", "show", "ORDERS", "--json").data["subject"]
     done = system.ok("account", "delete", "ORDERS", "--json", TOKEN_PIN=None)
     assert done.data == {
@@ -50,7 +50,7 @@ def test_an_account_is_deleted_with_its_users_and_keeps_its_key(system: Desk) ->
     assert system.ok("key", "show", subject, "--json").data["name"] == "ORDERS"
 
 
-def test_creds_are_removed_where_that_is_said(system: Desk) -> None:
+def test_creds_are_removed_where_that_is_said(system: Cli) -> None:
     path = creds(system, "ORDERS")
     key = parse_creds(path.read_text()).jwt.claims.sub
     seed = system.store / f"keys/keys/U/{key[1:3]}/{key}.nk"
@@ -59,7 +59,7 @@ def test_creds_are_removed_where_that_is_said(system: Desk) -> None:
     assert not seed.exists()
 
 
-def test_creds_that_stay_are_told(system: Desk) -> None:
+def test_creds_that_stay_are_told(system: Cli) -> None:
     done = system.ok("account", "delete", "ORDERS")
     assert done.out.startswith("account ORDERS: deleted, with 1 user\n")
     assert (
@@ -68,7 +68,7 @@ def test_creds_that_stay_are_told(system: Desk) -> None:
     assert "the seeds of 1 user stay in the key store; --rm-nkey removes them\n" in done.err
 
 
-def test_the_system_account_is_not_deleted(system: Desk) -> None:
+def test_the_system_account_is_not_deleted(system: Cli) -> None:
     files = system.files()
     done = system.run("account", "delete", "SYS", "--force")
     assert (done.code, done.out) == (2, "")
@@ -77,7 +77,7 @@ def test_the_system_account_is_not_deleted(system: Desk) -> None:
     assert system.files() == files
 
 
-def test_an_account_that_others_import_from_is_deleted_by_force_alone(system: Desk) -> None:
+def test_an_account_that_others_import_from_is_deleted_by_force_alone(system: Cli) -> None:
     importing(system)
     done = system.run("account", "delete", "ORDERS")
     assert (done.code, done.out) == (2, "")
@@ -86,7 +86,7 @@ def test_an_account_that_others_import_from_is_deleted_by_force_alone(system: De
     assert "warning: SHOP import from ORDERS" in forced.err
 
 
-def test_an_account_that_a_callout_places_users_in_is_not_deleted(system: Desk) -> None:
+def test_an_account_that_a_callout_places_users_in_is_not_deleted(system: Cli) -> None:
     system.ok("account", "add", "AUTH")
     system.ok("user", "add", "-a", "AUTH", "callout")
     system.ok("account", "authcallout", "AUTH", "--auth-user", "callout", "--allowed-account", "ORDERS")
@@ -94,7 +94,7 @@ def test_an_account_that_a_callout_places_users_in_is_not_deleted(system: Desk) 
     assert (done.code, 'AUTH place users by auth callout in "ORDERS"' in done.err) == (2, True)
 
 
-def test_a_deletion_is_tried_dry(system: Desk) -> None:
+def test_a_deletion_is_tried_dry(system: Cli) -> None:
     files = system.files()
     done = system.ok("account", "delete", "ORDERS", "--dry-run", "--json")
     assert [(one["address"], one["removed"]) for one in done.data["placements"]] == [
@@ -104,7 +104,7 @@ def test_a_deletion_is_tried_dry(system: Desk) -> None:
     assert system.files() == files
 
 
-def test_a_deletion_is_planned_and_done_later(system: Desk) -> None:
+def test_a_deletion_is_planned_and_done_later(system: Cli) -> None:
     plan = system.home / "delete.plan"
     digest = system.ok("account", "delete", "ORDERS", "--plan", str(plan), "--json").data["digest"]
     operator = system.ok("operator", "show", "--json").data["subject"]
@@ -116,13 +116,13 @@ def test_a_deletion_is_planned_and_done_later(system: Desk) -> None:
     assert (refused.code, "a plan removes jwts alone" in refused.err) == (2, True)
 
 
-def test_an_account_with_a_damaged_user_can_be_deleted(system: Desk) -> None:
+def test_an_account_with_a_damaged_user_can_be_deleted(system: Cli) -> None:
     (system.store / "stores/ACME/accounts/ORDERS/users/app.jwt").write_text("damaged")
     system.ok("account", "delete", "ORDERS")
     assert not (system.store / "stores/ACME/accounts/ORDERS").exists()
 
 
-def test_a_renamed_account_keeps_key_users_and_creds(system: Desk) -> None:
+def test_a_renamed_account_keeps_key_users_and_creds(system: Cli) -> None:
     before = system.ok("account", "show", "ORDERS", "--json").data
     user = system.ok("user", "show", "-a", "ORDERS", "app", "--raw").out
     done = system.ok("account", "rename", "ORDERS", "SALES", "--json")
@@ -141,7 +141,7 @@ def test_a_renamed_account_keeps_key_users_and_creds(system: Desk) -> None:
     system.ok("verify")
 
 
-def test_a_renaming_that_was_ended_before_the_old_name_was_gone_goes_on(system: Desk) -> None:
+def test_a_renaming_that_was_ended_before_the_old_name_was_gone_goes_on(system: Cli) -> None:
     accounts = system.store / "stores/ACME/accounts"
     old = {path: path.read_text() for path in (accounts / "ORDERS").rglob("*.jwt")}
     old[creds(system, "ORDERS")] = creds(system, "ORDERS").read_text()
@@ -160,7 +160,7 @@ def test_a_renaming_that_was_ended_before_the_old_name_was_gone_goes_on(system: 
 
 @pytest.mark.parametrize("points", [1, 2, 3])
 def test_a_deletion_that_is_killed_is_finished_by_the_same_command(
-    system: Desk, points: int, monkeypatch: pytest.MonkeyPatch
+    system: Cli, points: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, left = os.unlink, [points]
 
@@ -191,7 +191,7 @@ def test_a_deletion_that_is_killed_is_finished_by_the_same_command(
         pytest.param(["ORDERS", "a/b"], "a/b", id="no name of a file"),
     ],
 )
-def test_a_name_that_cannot_be_is_refused(system: Desk, words: list[str], sentence: str) -> None:
+def test_a_name_that_cannot_be_is_refused(system: Cli, words: list[str], sentence: str) -> None:
     files = system.files()
     done = system.run("account", "rename", *words, TOKEN_PIN=None)
     assert (done.code, done.out) == (2, "")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     Stored = Any
 
 OWN_ACCOUNT = str(SoftwareKey(Role.ACCOUNT, bytes(range(32))).public_key)
@@ -27,22 +27,22 @@ GB = 1000**3
 
 
 @pytest.fixture
-def orders(desk: Desk) -> Desk:
-    """A desk with the account ORDERS."""
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "ORDERS", "--conns", "5", "--tag", "env:prod", "--deny-pub", "secret.>")
-    return desk
+def orders(cli: Cli) -> Cli:
+    """A home with the account ORDERS."""
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ORDERS", "--conns", "5", "--tag", "env:prod", "--deny-pub", "secret.>")
+    return cli
 
 
-def body(desk: Desk, name: str = "ORDERS") -> Stored:
-    return stored(desk, name).claims.body
+def body(cli: Cli, name: str = "ORDERS") -> Stored:
+    return stored(cli, name).claims.body
 
 
-def stored(desk: Desk, name: str = "ORDERS") -> Stored:
-    return read((desk.store / "stores/ACME/accounts" / name / f"{name}.jwt").read_text())
+def stored(cli: Cli, name: str = "ORDERS") -> Stored:
+    return read((cli.store / "stores/ACME/accounts" / name / f"{name}.jwt").read_text())
 
 
-def test_what_no_option_says_stays_and_the_jwt_is_later(orders: Desk) -> None:
+def test_what_no_option_says_stays_and_the_jwt_is_later(orders: Cli) -> None:
     before = stored(orders)
     done = orders.ok("account", "edit", "ORDERS", "--leaf-conns", "2", "--json")
     after = stored(orders)
@@ -67,12 +67,12 @@ def test_what_no_option_says_stays_and_the_jwt_is_later(orders: Desk) -> None:
         pytest.param(["--disallow-bearer"], "disallow_bearer", True, id="no bearers"),
     ],
 )
-def test_limits_have_the_options_of_nsc(orders: Desk, words: list[str], member: str, value: object) -> None:
+def test_limits_have_the_options_of_nsc(orders: Cli, words: list[str], member: str, value: object) -> None:
     orders.ok("account", "edit", "ORDERS", *words)
     assert getattr(body(orders).limits, member) == value
 
 
-def test_description_url_and_traffic_are_set_and_emptied(orders: Desk) -> None:
+def test_description_url_and_traffic_are_set_and_emptied(orders: Cli) -> None:
     orders.ok(
         "account", "edit", "ORDERS", "--description", "what is ordered", "--info-url", "https://acme.example/o",
         "--cluster-traffic", "owner",
@@ -86,14 +86,14 @@ def test_description_url_and_traffic_are_set_and_emptied(orders: Desk) -> None:
     assert (said.description, said.info_url, said.cluster_traffic) == ("", "", "")
 
 
-def test_tags_come_and_go_without_regard_to_case(orders: Desk) -> None:
+def test_tags_come_and_go_without_regard_to_case(orders: Cli) -> None:
     orders.ok(
         "account", "edit", "ORDERS", "--tag", "Team:A,team:b", "--rm-tag", "ENV:PROD", "--tag", "team:a"
     )
     assert body(orders).tags == ("team:a", "team:b")
 
 
-def test_permissions_are_added_to_and_removed_from_all_lists(orders: Desk) -> None:
+def test_permissions_are_added_to_and_removed_from_all_lists(orders: Cli) -> None:
     orders.ok(
         "account", "edit", "ORDERS", "--allow-pubsub", "orders.>", "--allow-sub", "_INBOX.>,stock.*",
         "--deny-sub", "secret.>", "--allow-pub-response", "5", "--response-ttl", "2s",
@@ -108,13 +108,13 @@ def test_permissions_are_added_to_and_removed_from_all_lists(orders: Desk) -> No
     assert defaults.resp is None
 
 
-def test_one_half_of_the_leave_to_answer_keeps_the_other(orders: Desk) -> None:
+def test_one_half_of_the_leave_to_answer_keeps_the_other(orders: Cli) -> None:
     orders.ok("account", "edit", "ORDERS", "--allow-pub-response", "5", "--response-ttl", "2s")
     orders.ok("account", "edit", "ORDERS", "--response-ttl", "1m")
     assert body(orders).default_permissions.resp == ResponsePermission(max=5, ttl=60 * 10**9)
 
 
-def test_an_expiry_is_set_moved_and_taken_away(orders: Desk) -> None:
+def test_an_expiry_is_set_moved_and_taken_away(orders: Cli) -> None:
     orders.ok("account", "edit", "ORDERS", "--expiry", "30d", "--start", "2026-01-01")
     assert abs(stored(orders).claims.exp - time.time() - 30 * 86400) < 60
     assert stored(orders).claims.nbf == 1767225600
@@ -122,7 +122,7 @@ def test_an_expiry_is_set_moved_and_taken_away(orders: Desk) -> None:
     assert (stored(orders).claims.exp, stored(orders).claims.nbf) == (0, 1767225600)
 
 
-def test_the_first_limit_of_jetstream_turns_it_on_with_no_other_limit(orders: Desk) -> None:
+def test_the_first_limit_of_jetstream_turns_it_on_with_no_other_limit(orders: Cli) -> None:
     orders.ok("account", "edit", "ORDERS", "--js-disk-storage", "10G")
     limits = body(orders).limits
     assert (limits.disk_storage, limits.mem_storage, limits.streams, limits.consumer) == (10 * GB, 0, -1, -1)
@@ -131,7 +131,7 @@ def test_the_first_limit_of_jetstream_turns_it_on_with_no_other_limit(orders: De
     assert (limits.disk_storage, limits.streams, limits.max_bytes_required) == (10 * GB, 4, True)
 
 
-def test_tiers_have_limits_of_their_own(orders: Desk) -> None:
+def test_tiers_have_limits_of_their_own(orders: Cli) -> None:
     orders.ok(
         "account", "edit", "ORDERS", "--js-tier", "1", "--js-mem-storage", "1G", "--js-max-disk-stream", "1M",
         "--js-max-mem-stream", "2M", "--js-max-ack-pending", "10", "--js-consumer", "3",
@@ -181,7 +181,7 @@ def test_tiers_have_limits_of_their_own(orders: Desk) -> None:
     ],
 )  # fmt: skip
 def test_limits_of_jetstream_that_contradict_each_other_are_refused(
-    orders: Desk, standing: list[str], words: list[str], sentence: str
+    orders: Cli, standing: list[str], words: list[str], sentence: str
 ) -> None:
     orders.ok("account", "edit", "ORDERS", *standing)
     files = orders.files()
@@ -191,7 +191,7 @@ def test_limits_of_jetstream_that_contradict_each_other_are_refused(
     assert orders.files() == files
 
 
-def test_traces_go_to_a_subject_until_they_go_nowhere(orders: Desk) -> None:
+def test_traces_go_to_a_subject_until_they_go_nowhere(orders: Cli) -> None:
     orders.ok(
         "account", "edit", "ORDERS", "--trace-context-subject", "traces", "--trace-context-sampling", "20"
     )
@@ -221,7 +221,7 @@ def test_traces_go_to_a_subject_until_they_go_nowhere(orders: Desk) -> None:
         pytest.param("trace.dest=traces", "trace", {"dest": "traces"}, id="a member of what was not there"),
     ],
 )  # fmt: skip
-def test_any_member_is_set_by_its_path(orders: Desk, setting: str, member: str, value: object) -> None:
+def test_any_member_is_set_by_its_path(orders: Cli, setting: str, member: str, value: object) -> None:
     orders.ok("account", "edit", "ORDERS", "--set", setting)
     shown = (
         orders.ok("account", "show", "ORDERS", "--field", f"nats.{member}", "--json").data["value"]
@@ -249,7 +249,7 @@ def test_any_member_is_set_by_its_path(orders: Desk, setting: str, member: str, 
     ],
 )  # fmt: skip
 def test_a_setting_that_does_not_fit_is_refused_with_its_path(
-    orders: Desk, words: list[str], sentence: str
+    orders: Cli, words: list[str], sentence: str
 ) -> None:
     files = orders.files()
     done = orders.run("account", "edit", "ORDERS", *words, TOKEN_PIN=None)
@@ -259,7 +259,7 @@ def test_a_setting_that_does_not_fit_is_refused_with_its_path(
     assert orders.files() == files
 
 
-def test_members_are_unset_by_their_paths(orders: Desk) -> None:
+def test_members_are_unset_by_their_paths(orders: Cli) -> None:
     orders.ok("account", "edit", "ORDERS", "--unset", "tags[0]", "--unset", "default_permissions.pub.deny")
     assert (body(orders).tags, body(orders).default_permissions.pub.deny) == ((), ())
 
@@ -273,24 +273,24 @@ def test_members_are_unset_by_their_paths(orders: Desk) -> None:
         pytest.param(["--unset", "trace"], id="a member that is not"),
     ],
 )
-def test_an_edit_that_changes_nothing_signs_nothing(orders: Desk, words: list[str]) -> None:
+def test_an_edit_that_changes_nothing_signs_nothing(orders: Cli, words: list[str]) -> None:
     files = orders.files()
     done = orders.ok("account", "edit", "ORDERS", *words, "--json", TOKEN_PIN=None)
     assert done.data == {"changed": False}
     assert orders.files() == files
 
 
-def test_an_edit_without_an_option_is_told_to_say_what(orders: Desk) -> None:
+def test_an_edit_without_an_option_is_told_to_say_what(orders: Cli) -> None:
     done = orders.run("account", "edit", "ORDERS")
     assert (done.code, done.err.splitlines()[0]) == (2, "error: nothing is to be changed")
 
 
-def test_an_account_that_is_not_there_gets_the_names_that_are(orders: Desk) -> None:
+def test_an_account_that_is_not_there_gets_the_names_that_are(orders: Cli) -> None:
     done = orders.run("account", "edit", "ORDER", "--conns", "1")
     assert (done.code, "there are: ORDERS" in done.err) == (2, True)
 
 
-def test_a_dry_run_of_an_edit_shows_what_widens_and_signs_nothing(orders: Desk) -> None:
+def test_a_dry_run_of_an_edit_shows_what_widens_and_signs_nothing(orders: Cli) -> None:
     files = orders.files()
     done = orders.ok("account", "edit", "ORDERS", "--conns", "50", "--dry-run", "--json", TOKEN_PIN=None)
     (change,) = done.data["changes"]
@@ -298,7 +298,7 @@ def test_a_dry_run_of_an_edit_shows_what_widens_and_signs_nothing(orders: Desk) 
     assert orders.files() == files
 
 
-def test_an_edit_is_planned_and_signed_later(orders: Desk) -> None:
+def test_an_edit_is_planned_and_signed_later(orders: Cli) -> None:
     plan = orders.home / "edit.plan"
     digest = orders.ok("account", "edit", "ORDERS", "--conns", "50", "--plan", str(plan), "--json").data[
         "digest"
@@ -310,7 +310,7 @@ def test_an_edit_is_planned_and_signed_later(orders: Desk) -> None:
     assert body(orders).limits.conn == 50
 
 
-def test_signing_keys_are_made_on_the_token_or_given_and_removed(orders: Desk) -> None:
+def test_signing_keys_are_made_on_the_token_or_given_and_removed(orders: Cli) -> None:
     orders.ok("account", "edit", "ORDERS", "--sk", f"generate,{OWN_ACCOUNT}")
     keys = body(orders).signing_keys
     assert len(keys) == 2
@@ -322,14 +322,14 @@ def test_signing_keys_are_made_on_the_token_or_given_and_removed(orders: Desk) -
     assert body(orders).signing_keys == (made,)
 
 
-def test_two_keys_that_are_made_at_once_are_two(orders: Desk) -> None:
+def test_two_keys_that_are_made_at_once_are_two(orders: Cli) -> None:
     orders.ok("account", "edit", "ORDERS", "--sk", "generate", "--sk", "generate")
     keys = orders.ok("key", "list", "--json").data["keys"]
     names = {key["public_key"]: key["name"] for key in keys}
     assert sorted(names[key] for key in body(orders).signing_keys) == ["ORDERS signing", "ORDERS signing 2"]
 
 
-def test_a_key_that_was_made_for_it_is_taken_up_and_one_that_was_removed_is_not(orders: Desk) -> None:
+def test_a_key_that_was_made_for_it_is_taken_up_and_one_that_was_removed_is_not(orders: Cli) -> None:
     orders.ok("account", "edit", "ORDERS", "--sk", "generate")
     (first,) = body(orders).signing_keys
     orders.ok("account", "edit", "ORDERS", "--rm-sk", first)
@@ -355,13 +355,13 @@ def test_a_key_that_was_made_for_it_is_taken_up_and_one_that_was_removed_is_not(
         pytest.param(["--rm-sk", OWN_ACCOUNT], "is no signing key of account ORDERS", id="not there"),
     ],
 )
-def test_a_signing_key_that_cannot_be_is_refused(orders: Desk, words: list[str], sentence: str) -> None:
+def test_a_signing_key_that_cannot_be_is_refused(orders: Cli, words: list[str], sentence: str) -> None:
     done = orders.run("account", "edit", "ORDERS", *words, TOKEN_PIN=None)
     assert (done.code, done.out) == (2, "")
     assert sentence in done.err
 
 
-def test_bearers_are_not_refused_while_there_are_some(orders: Desk) -> None:
+def test_bearers_are_not_refused_while_there_are_some(orders: Cli) -> None:
     orders.ok("user", "add", "-a", "ORDERS", "web", "--bearer")
     done = orders.run("account", "edit", "ORDERS", "--disallow-bearer")
     assert (done.code, "bearers are refused, which locks out 1 user: web" in done.err) == (2, True)
@@ -369,14 +369,14 @@ def test_bearers_are_not_refused_while_there_are_some(orders: Desk) -> None:
     assert body(orders).limits.disallow_bearer is True
 
 
-def test_bearers_by_their_scope_count_too(orders: Desk) -> None:
+def test_bearers_by_their_scope_count_too(orders: Cli) -> None:
     orders.ok("account", "signing-key", "add", "-a", "ORDERS", "--role", "open", "--bearer")
     orders.ok("user", "add", "-a", "ORDERS", "web", "-K", "open")
     done = orders.run("account", "edit", "ORDERS", "--disallow-bearer", TOKEN_PIN=None)
     assert (done.code, "locks out 1 user: web" in done.err) == (2, True)
 
 
-def test_a_plan_with_a_new_key_says_how_to_make_it_first(orders: Desk) -> None:
+def test_a_plan_with_a_new_key_says_how_to_make_it_first(orders: Cli) -> None:
     plan = str(orders.home / "sk.plan")
     done = orders.run("account", "edit", "ORDERS", "--sk", "generate", "--plan", plan)
     assert done.code == 2
@@ -388,7 +388,7 @@ def test_a_plan_with_a_new_key_says_how_to_make_it_first(orders: Desk) -> None:
     assert key in orders.ok("sign", "--plan", plan, "--dry-run", "--json").out
 
 
-def test_an_account_that_grows_too_large_for_its_token_is_refused_before_the_pin(orders: Desk) -> None:
+def test_an_account_that_grows_too_large_for_its_token_is_refused_before_the_pin(orders: Cli) -> None:
     path = orders.store / "keyring.json"
     inventory = json.loads(path.read_text())
     for entry in inventory["keys"].values():
@@ -399,7 +399,7 @@ def test_an_account_that_grows_too_large_for_its_token_is_refused_before_the_pin
     assert (done.code, "error: G010" in done.err) == (3, True)
 
 
-def test_edits_at_the_same_time_are_all_kept(orders: Desk) -> None:
+def test_edits_at_the_same_time_are_all_kept(orders: Cli) -> None:
     with ThreadPoolExecutor(8) as pool:
         words = [("account", "edit", "ORDERS", "--tag", f"n:{number}") for number in range(8)]
         codes = [done.code for done in pool.map(lambda one: orders.child(*one), words)]
@@ -407,14 +407,14 @@ def test_edits_at_the_same_time_are_all_kept(orders: Desk) -> None:
     assert sorted(body(orders).tags) == ["env:prod", *(f"n:{number}" for number in range(8))]
 
 
-def test_an_edit_may_change_who_signs(orders: Desk) -> None:
+def test_an_edit_may_change_who_signs(orders: Cli) -> None:
     orders.ok("operator", "edit", "--sk", "generate")
     (key,) = orders.ok("operator", "show", "--field", "nats.signing_keys", "--json").data["value"]
     orders.ok("account", "edit", "ORDERS", "--issuer", key)
     assert str(stored(orders).issuer) == key
 
 
-def test_an_account_is_shown_raw_or_in_parts_and_into_a_file(orders: Desk) -> None:
+def test_an_account_is_shown_raw_or_in_parts_and_into_a_file(orders: Cli) -> None:
     text = stored(orders).text
     assert orders.ok("account", "show", "ORDERS", "--raw").out == f"{text}\n"
     assert json.loads(orders.ok("account", "show", "ORDERS", "-F", "nats.limits.conn").out) == 5
@@ -425,9 +425,9 @@ def test_an_account_is_shown_raw_or_in_parts_and_into_a_file(orders: Desk) -> No
     assert orders.run("account", "show", "ORDERS", "-F", "nats.nothing").code == 2
 
 
-def test_the_system_account_gets_no_jetstream_by_any_command(desk: Desk, tmp_path: Path) -> None:
-    desk.ok("operator", "add", "ACME", "--sys")
-    desk.ok("account", "add", "STREAMS", "--js-disk-storage", "1G")
+def test_the_system_account_gets_no_jetstream_by_any_command(cli: Cli, tmp_path: Path) -> None:
+    cli.ok("operator", "add", "ACME", "--sys")
+    cli.ok("account", "add", "STREAMS", "--js-disk-storage", "1G")
     file = tmp_path / "desired.toml"
     file.write_text('[accounts.SYS.limits]\ndisk_storage = "1G"\n')
     for words in (
@@ -435,7 +435,7 @@ def test_the_system_account_gets_no_jetstream_by_any_command(desk: Desk, tmp_pat
         ("operator", "edit", "--system-account", "STREAMS"),
         ("apply", str(file)),
     ):
-        done = desk.run(*words)
+        done = cli.run(*words)
         assert (done.code, "C119" in done.err, "servers with it do not start again" in done.err) == (
             3,
             True,

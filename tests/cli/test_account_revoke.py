@@ -14,7 +14,7 @@ from seedless.seeds import SoftwareKey
 if TYPE_CHECKING:
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     Stored = Any
 
 OWN_USER = str(SoftwareKey(Role.USER, bytes(range(32))).public_key)
@@ -23,37 +23,37 @@ NOVEMBER = 1793491200  # 2026-11-01
 
 
 @pytest.fixture
-def orders(desk: Desk) -> Desk:
-    """A desk with the account ORDERS and its user app."""
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "ORDERS")
-    desk.ok("user", "add", "-a", "ORDERS", "app")
-    return desk
+def orders(cli: Cli) -> Cli:
+    """A home with the account ORDERS and its user app."""
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ORDERS")
+    cli.ok("user", "add", "-a", "ORDERS", "app")
+    return cli
 
 
-def revoked(desk: Desk) -> dict[str, int]:
-    path = desk.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt"
+def revoked(cli: Cli) -> dict[str, int]:
+    path = cli.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt"
     times: dict[str, int] = read(path.read_text()).claims.body.revocations
     return times
 
 
-def app(desk: Desk) -> Stored:
-    return read((desk.store / "stores/ACME/accounts/ORDERS/users/app.jwt").read_text())
+def app(cli: Cli) -> Stored:
+    return read((cli.store / "stores/ACME/accounts/ORDERS/users/app.jwt").read_text())
 
 
-def test_a_user_is_revoked_by_name_until_now(orders: Desk) -> None:
+def test_a_user_is_revoked_by_name_until_now(orders: Cli) -> None:
     done = orders.ok("account", "revoke", "-a", "ORDERS", "app")
     assert "servers let them in until they have this account: seedless push ORDERS\n" in done.err
     assert list(revoked(orders)) == [app(orders).claims.sub]
     assert app(orders).issued_at <= revoked(orders)[app(orders).claims.sub] <= int(time.time())
 
 
-def test_users_are_revoked_by_key_and_all_at_once_until_a_date(orders: Desk) -> None:
+def test_users_are_revoked_by_key_and_all_at_once_until_a_date(orders: Cli) -> None:
     orders.ok("account", "revoke", "-a", "ORDERS", OWN_USER, "*", "--at", "2026-11-01")
     assert revoked(orders) == {"*": NOVEMBER, OWN_USER: NOVEMBER}
 
 
-def test_a_revocation_that_reaches_further_stays(orders: Desk) -> None:
+def test_a_revocation_that_reaches_further_stays(orders: Cli) -> None:
     orders.ok("account", "revoke", "-a", "ORDERS", OWN_USER, "--at", "2026-11-01")
     done = orders.ok(
         "account", "revoke", "-a", "ORDERS", OWN_USER, "--at", "2026-10-01", "--json", TOKEN_PIN=None
@@ -63,7 +63,7 @@ def test_a_revocation_that_reaches_further_stays(orders: Desk) -> None:
 
 
 def test_a_user_that_is_signed_again_later_holds_again_and_the_review_says_so(
-    orders: Desk, monkeypatch: pytest.MonkeyPatch
+    orders: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders.ok("account", "revoke", "-a", "ORDERS", "app")
     real = time.time
@@ -83,7 +83,7 @@ def test_a_user_that_is_signed_again_later_holds_again_and_the_review_says_so(
         pytest.param(["unrevoke", "*"], '"*" is not revoked', id="everyone is not revoked"),
     ],
 )
-def test_what_cannot_be_revoked_is_refused(orders: Desk, words: list[str], sentence: str) -> None:
+def test_what_cannot_be_revoked_is_refused(orders: Cli, words: list[str], sentence: str) -> None:
     files = orders.files()
     done = orders.run("account", *words, "-a", "ORDERS", TOKEN_PIN=None)
     assert (done.code, done.out) == (2, "")
@@ -91,7 +91,7 @@ def test_what_cannot_be_revoked_is_refused(orders: Desk, words: list[str], sente
     assert orders.files() == files
 
 
-def test_a_revocation_is_taken_back(orders: Desk) -> None:
+def test_a_revocation_is_taken_back(orders: Cli) -> None:
     orders.ok("account", "revoke", "-a", "ORDERS", "app", "*")
     done = orders.ok("account", "unrevoke", "-a", "ORDERS", "app", "--dry-run", "--json", TOKEN_PIN=None)
     (change,) = done.data["changes"]
@@ -100,7 +100,7 @@ def test_a_revocation_is_taken_back(orders: Desk) -> None:
     assert list(revoked(orders)) == ["*"]
 
 
-def test_revocations_are_listed_with_names(orders: Desk) -> None:
+def test_revocations_are_listed_with_names(orders: Cli) -> None:
     orders.ok("account", "revoke", "-a", "ORDERS", "app", OWN_USER, "*", "--at", "2026-11-01")
     data = orders.ok("account", "revocations", "-a", "ORDERS", "--json").data
     assert data["account"] == "ORDERS"

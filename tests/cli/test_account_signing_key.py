@@ -15,7 +15,7 @@ from seedless.seeds import SoftwareKey
 if TYPE_CHECKING:
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     Stored = Any
 
 OWN_ACCOUNT = str(SoftwareKey(Role.ACCOUNT, bytes(range(32))).public_key)
@@ -23,30 +23,30 @@ KEY = ("account", "signing-key")
 
 
 @pytest.fixture
-def orders(desk: Desk) -> Desk:
-    """A desk with the account ORDERS."""
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "ORDERS")
-    return desk
+def orders(cli: Cli) -> Cli:
+    """A home with the account ORDERS."""
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ORDERS")
+    return cli
 
 
-def entries(desk: Desk) -> tuple[Scope | str, ...]:
-    path = desk.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt"
+def entries(cli: Cli) -> tuple[Scope | str, ...]:
+    path = cli.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt"
     keys: tuple[Scope | str, ...] = read(path.read_text()).claims.body.signing_keys
     return keys
 
 
-def scope(desk: Desk) -> Scope:
-    (entry,) = entries(desk)
+def scope(cli: Cli) -> Scope:
+    (entry,) = entries(cli)
     assert isinstance(entry, Scope)
     return entry
 
 
-def user(desk: Desk, name: str) -> Stored:
-    return read((desk.store / f"stores/ACME/accounts/ORDERS/users/{name}.jwt").read_text())
+def user(cli: Cli, name: str) -> Stored:
+    return read((cli.store / f"stores/ACME/accounts/ORDERS/users/{name}.jwt").read_text())
 
 
-def test_a_plain_signing_key_is_made_and_issues_users(orders: Desk) -> None:
+def test_a_plain_signing_key_is_made_and_issues_users(orders: Cli) -> None:
     orders.ok(*KEY, "add", "-a", "ORDERS")
     (key,) = entries(orders)
     assert isinstance(key, str)
@@ -54,7 +54,7 @@ def test_a_plain_signing_key_is_made_and_issues_users(orders: Desk) -> None:
     assert str(user(orders, "app").issuer) == key
 
 
-def test_a_scope_has_a_role_and_all_that_limits_a_user(orders: Desk) -> None:
+def test_a_scope_has_a_role_and_all_that_limits_a_user(orders: Cli) -> None:
     orders.ok(
         *KEY, "add", "-a", "ORDERS", "--role", "service", "--description", "what services may",
         "--allow-pub", "orders.{{name()}}.>", "--allow-sub", "_INBOX.>", "--deny-pubsub", "secret.>",
@@ -81,7 +81,7 @@ def test_a_scope_has_a_role_and_all_that_limits_a_user(orders: Desk) -> None:
     assert (shown["role"], shown["name"]) == ("account", "ORDERS service")
 
 
-def test_users_of_a_scope_are_issued_by_its_role_and_carry_nothing(orders: Desk) -> None:
+def test_users_of_a_scope_are_issued_by_its_role_and_carry_nothing(orders: Cli) -> None:
     orders.ok(*KEY, "add", "-a", "ORDERS", "--role", "service", "--allow-pub", "orders.{{name()}}")
     orders.ok("user", "add", "-a", "ORDERS", "app", "-K", "service")
     made = user(orders, "app")
@@ -89,12 +89,12 @@ def test_users_of_a_scope_are_issued_by_its_role_and_carry_nothing(orders: Desk)
     assert (made.claims.body.subs, made.claims.body.pub) == (0, Permission())
 
 
-def test_a_key_that_is_given_becomes_a_scope(orders: Desk) -> None:
+def test_a_key_that_is_given_becomes_a_scope(orders: Cli) -> None:
     orders.ok(*KEY, "add", "-a", "ORDERS", "--sk", OWN_ACCOUNT, "--role", "remote")
     assert scope(orders) == Scope(key=OWN_ACCOUNT, role="remote", template=Template.new())
 
 
-def test_a_scope_is_edited_by_its_role(orders: Desk) -> None:
+def test_a_scope_is_edited_by_its_role(orders: Cli) -> None:
     orders.ok(
         *KEY, "add", "-a", "ORDERS", "--role", "service", "--allow-pub", "a,b",
         "--source-network", "10.0.0.0/8", "--time", "08:00:00-12:00:00,13:00:00-17:00:00",
@@ -119,13 +119,13 @@ def test_a_scope_is_edited_by_its_role(orders: Desk) -> None:
     )
 
 
-def test_a_plain_key_becomes_a_scope_where_its_users_carry_nothing(orders: Desk) -> None:
+def test_a_plain_key_becomes_a_scope_where_its_users_carry_nothing(orders: Cli) -> None:
     orders.ok(*KEY, "add", "-a", "ORDERS", "--sk", OWN_ACCOUNT)
     orders.ok(*KEY, "edit", OWN_ACCOUNT, "-a", "ORDERS", "--role", "remote", "--allow-sub", "x")
     assert scope(orders).template == Template(sub=Permission(allow=("x",)), subs=-1, data=-1, payload=-1)
 
 
-def test_a_plain_key_with_users_of_its_own_becomes_no_scope_by_accident(orders: Desk) -> None:
+def test_a_plain_key_with_users_of_its_own_becomes_no_scope_by_accident(orders: Cli) -> None:
     orders.ok(*KEY, "add", "-a", "ORDERS")
     (key,) = entries(orders)
     orders.ok("user", "add", "-a", "ORDERS", "app", "--allow-pub", "x")
@@ -146,7 +146,7 @@ def test_a_plain_key_with_users_of_its_own_becomes_no_scope_by_accident(orders: 
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_before_the_token_is_asked(
-    orders: Desk, words: list[str], sentence: str
+    orders: Cli, words: list[str], sentence: str
 ) -> None:
     orders.ok(*KEY, "add", "-a", "ORDERS", "--role", "service")
     files = orders.files()
@@ -156,12 +156,12 @@ def test_what_cannot_be_is_refused_before_the_token_is_asked(
     assert orders.files() == files
 
 
-def test_a_limit_of_zero_in_a_scope_is_warned_of(orders: Desk) -> None:
+def test_a_limit_of_zero_in_a_scope_is_warned_of(orders: Cli) -> None:
     done = orders.ok(*KEY, "add", "-a", "ORDERS", "--role", "none", "--subs", "0", "--dry-run")
     assert "warning: C103" in done.err
 
 
-def test_a_key_is_not_removed_while_it_has_users_unless_forced(orders: Desk) -> None:
+def test_a_key_is_not_removed_while_it_has_users_unless_forced(orders: Cli) -> None:
     orders.ok(*KEY, "add", "-a", "ORDERS", "--role", "service")
     orders.ok("user", "add", "-a", "ORDERS", "app", "-K", "service")
     done = orders.run(*KEY, "remove", "service", "-a", "ORDERS", TOKEN_PIN=None)
@@ -172,7 +172,7 @@ def test_a_key_is_not_removed_while_it_has_users_unless_forced(orders: Desk) -> 
     assert entries(orders) == ()
 
 
-def test_users_that_have_expired_hold_no_key(orders: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_users_that_have_expired_hold_no_key(orders: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     orders.ok(*KEY, "add", "-a", "ORDERS", "--role", "service")
     orders.ok("user", "add", "-a", "ORDERS", "app", "-K", "service", "--expiry", "1d")
     real = time.time
@@ -181,7 +181,7 @@ def test_users_that_have_expired_hold_no_key(orders: Desk, monkeypatch: pytest.M
     assert entries(orders) == ()
 
 
-def test_signing_keys_are_listed_with_their_users(orders: Desk) -> None:
+def test_signing_keys_are_listed_with_their_users(orders: Cli) -> None:
     orders.ok(*KEY, "add", "-a", "ORDERS", "--role", "service", "--description", "d")
     orders.ok(*KEY, "add", "-a", "ORDERS", "--sk", OWN_ACCOUNT)
     orders.ok("user", "add", "-a", "ORDERS", "app", "-K", "service")
@@ -200,14 +200,14 @@ def test_signing_keys_are_listed_with_their_users(orders: Desk) -> None:
     assert sorted(line.split()[1:] for line in lines[1:]) == [["any", "0", "-"], ["service", "1", "known"]]
 
 
-def test_a_signing_key_is_tried_dry_and_not_made(orders: Desk) -> None:
+def test_a_signing_key_is_tried_dry_and_not_made(orders: Cli) -> None:
     before = orders.ok("key", "list", "--json").data["keys"]
     done = orders.ok(*KEY, "add", "-a", "ORDERS", "--role", "service", "--dry-run", "--json", TOKEN_PIN=None)
     assert done.data["new_keys"] == ["account:ORDERS service"]
     assert orders.ok("key", "list", "--json").data["keys"] == before
 
 
-def test_a_template_that_the_users_of_a_scope_do_not_fit_is_not_signed(orders: Desk) -> None:
+def test_a_template_that_the_users_of_a_scope_do_not_fit_is_not_signed(orders: Cli) -> None:
     orders.ok("account", "signing-key", "add", "-a", "ORDERS", "--role", "clerk", "--allow-pub", "app.x")
     for name in ("*", "plain", *(f"a.{number}" for number in range(10))):
         orders.ok("user", "add", "-a", "ORDERS", name, "-K", "clerk")

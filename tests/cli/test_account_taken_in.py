@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     Stored = Any
 
 OPERATOR = SoftwareKey(Role.OPERATOR, bytes(range(32)))
@@ -52,62 +52,62 @@ def account_file(
     return str(path)
 
 
-def partner(desk: Desk, operator: str = "ACME", name: str = "PARTNER") -> Stored:
-    return read((desk.store / f"stores/{operator}/accounts/{name}/{name}.jwt").read_text())
+def partner(cli: Cli, operator: str = "ACME", name: str = "PARTNER") -> Stored:
+    return read((cli.store / f"stores/{operator}/accounts/{name}/{name}.jwt").read_text())
 
 
 @pytest.fixture
-def acme(desk: Desk) -> Desk:
-    """A desk with the operator ACME."""
-    desk.ok("operator", "add", "ACME")
-    return desk
+def acme(cli: Cli) -> Cli:
+    """A home with the operator ACME."""
+    cli.ok("operator", "add", "ACME")
+    return cli
 
 
-def test_the_store_of_an_own_operator_comes_back_with_its_jwt_and_is_not_managed(desk: Desk) -> None:
-    desk.found_system()
-    operator = desk.ok("operator", "show", "--json").data
-    shutil.rmtree(desk.store / "stores")
-    assert desk.ok("operator", "import", "-", "--json", stdin=operator["jwt"]).data["managed"] is False
-    desk.ok("account", "add", "LATER")
-    assert desk.ok("account", "show", "LATER", "--json").data["issuer"] == operator["subject"]
+def test_the_store_of_an_own_operator_comes_back_with_its_jwt_and_is_not_managed(cli: Cli) -> None:
+    cli.found_system()
+    operator = cli.ok("operator", "show", "--json").data
+    shutil.rmtree(cli.store / "stores")
+    assert cli.ok("operator", "import", "-", "--json", stdin=operator["jwt"]).data["managed"] is False
+    cli.ok("account", "add", "LATER")
+    assert cli.ok("account", "show", "LATER", "--json").data["issuer"] == operator["subject"]
 
 
-def test_the_operator_of_others_gets_a_managed_store(desk: Desk) -> None:
-    path = operator_file(desk.home)
-    done = desk.ok("operator", "import", path, "--json", TOKEN_PIN=None)
+def test_the_operator_of_others_gets_a_managed_store(cli: Cli) -> None:
+    path = operator_file(cli.home)
+    done = cli.ok("operator", "import", path, "--json", TOKEN_PIN=None)
     assert (done.data["subject"], done.data["managed"]) == (str(OPERATOR.public_key), True)
-    assert (desk.store / "stores/THEIRS/THEIRS.jwt").read_text() in (
-        desk.home / f"operator-{NOW}.jwt"
+    assert (cli.store / "stores/THEIRS/THEIRS.jwt").read_text() in (
+        cli.home / f"operator-{NOW}.jwt"
     ).read_text()
-    assert '"managed":true' in (desk.store / "stores/THEIRS/.nsc").read_text().replace(" ", "")
-    assert desk.ok("operator", "list", "--json").data["managed"] == ["THEIRS"]
+    assert '"managed":true' in (cli.store / "stores/THEIRS/.nsc").read_text().replace(" ", "")
+    assert cli.ok("operator", "list", "--json").data["managed"] == ["THEIRS"]
 
 
-def test_a_newer_jwt_of_an_operator_renews_its_store_and_an_older_one_does_not(desk: Desk) -> None:
-    desk.ok("operator", "import", operator_file(desk.home))
-    desk.ok("operator", "import", operator_file(desk.home, NOW + 5, tags=("new",)))
-    assert desk.ok("operator", "show", "--field", "nats.tags", "--json").data["value"] == ["new"]
-    done = desk.run("operator", "import", operator_file(desk.home))
+def test_a_newer_jwt_of_an_operator_renews_its_store_and_an_older_one_does_not(cli: Cli) -> None:
+    cli.ok("operator", "import", operator_file(cli.home))
+    cli.ok("operator", "import", operator_file(cli.home, NOW + 5, tags=("new",)))
+    assert cli.ok("operator", "show", "--field", "nats.tags", "--json").data["value"] == ["new"]
+    done = cli.run("operator", "import", operator_file(cli.home))
     assert (done.code, 'operator "THEIRS" of the store is newer' in done.err) == (2, True)
-    desk.ok("operator", "import", operator_file(desk.home), "--force")
-    assert desk.ok("operator", "show", "--field", "iat", "--json").data["value"] == NOW
+    cli.ok("operator", "import", operator_file(cli.home), "--force")
+    assert cli.ok("operator", "show", "--field", "iat", "--json").data["value"] == NOW
 
 
-def test_an_import_of_an_operator_is_tried_dry(desk: Desk) -> None:
-    done = desk.ok("operator", "import", operator_file(desk.home), "--dry-run", "--json")
+def test_an_import_of_an_operator_is_tried_dry(cli: Cli) -> None:
+    done = cli.ok("operator", "import", operator_file(cli.home), "--dry-run", "--json")
     assert done.data["placements"] == [{"address": [], "removed": False, "reason": "imported"}]
-    assert not (desk.store / "stores/THEIRS/THEIRS.jwt").exists()
+    assert not (cli.store / "stores/THEIRS/THEIRS.jwt").exists()
 
 
-def test_an_expired_operator_is_told_of(desk: Desk) -> None:
-    path = desk.home / "old.jwt"
+def test_an_expired_operator_is_told_of(cli: Cli) -> None:
+    path = cli.home / "old.jwt"
     claims = Claims(sub=str(OPERATOR.public_key), name="THEIRS", body=Operator.new(), exp=NOW - 1_000_000_000)
     path.write_text(signed(claims, OPERATOR, NOW - 1_000_000_100))
-    done = desk.ok("operator", "import", str(path))
+    done = cli.ok("operator", "import", str(path))
     assert "timecheck: C001" in done.err
 
 
-def test_a_request_is_signed_here_without_the_limits_that_it_gives_itself(acme: Desk) -> None:
+def test_a_request_is_signed_here_without_the_limits_that_it_gives_itself(acme: Cli) -> None:
     wishes = replace(WISHES, limits=replace(WISHES.limits, disk_storage=-1, streams=-1))
     done = acme.ok("import", "account", account_file(acme.home, wishes), "--json")
     assert "the limits that the request asks for are not granted" in done.err
@@ -118,7 +118,7 @@ def test_a_request_is_signed_here_without_the_limits_that_it_gives_itself(acme: 
     assert made.claims.body.limits == Account.new().limits
 
 
-def test_limits_of_a_request_are_granted_or_given(acme: Desk) -> None:
+def test_limits_of_a_request_are_granted_or_given(acme: Cli) -> None:
     wishes = replace(WISHES, limits=replace(WISHES.limits, conn=7))
     acme.ok("import", "account", account_file(acme.home, wishes), "--take-limits")
     assert partner(acme).claims.body.limits.conn == 7
@@ -129,7 +129,7 @@ def test_limits_of_a_request_are_granted_or_given(acme: Desk) -> None:
     assert (partner(acme).claims.body.limits.conn, partner(acme).claims.exp) == (3, 32472144000)
 
 
-def test_a_request_again_keeps_the_limits_that_stand_and_is_later(acme: Desk) -> None:
+def test_a_request_again_keeps_the_limits_that_stand_and_is_later(acme: Cli) -> None:
     acme.ok("import", "account", account_file(acme.home), "--conns", "9")
     before = partner(acme)
     acme.ok("import", "account", account_file(acme.home, replace(WISHES, exports=())), "--overwrite")
@@ -138,13 +138,13 @@ def test_a_request_again_keeps_the_limits_that_stand_and_is_later(acme: Desk) ->
     assert after.issued_at > before.issued_at
 
 
-def test_a_request_comes_from_stdin_and_gets_another_name(acme: Desk) -> None:
+def test_a_request_comes_from_stdin_and_gets_another_name(acme: Cli) -> None:
     text = (acme.home / "request.jwt").read_text() if account_file(acme.home) else ""
     acme.ok("import", "account", "-", "--name", "SALES", stdin=text)
     assert partner(acme, name="SALES").claims.name == "SALES"
 
 
-def test_an_account_of_the_same_operator_is_placed_as_it_is(acme: Desk) -> None:
+def test_an_account_of_the_same_operator_is_placed_as_it_is(acme: Cli) -> None:
     acme.ok("account", "add", "ORDERS")
     text = partner(acme, name="ORDERS").text
     (acme.home / "orders.jwt").write_text(text)
@@ -157,7 +157,7 @@ def test_an_account_of_the_same_operator_is_placed_as_it_is(acme: Desk) -> None:
     assert (late.code, 'account "ORDERS" of the store is newer' in late.err) == (2, True)
 
 
-def test_an_account_of_another_operator_is_signed_here_by_force_alone(acme: Desk) -> None:
+def test_an_account_of_another_operator_is_signed_here_by_force_alone(acme: Cli) -> None:
     path = account_file(acme.home, by=OPERATOR)
     done = acme.run("import", "account", path, TOKEN_PIN=None)
     assert (done.code, done.out) == (2, "")
@@ -166,7 +166,7 @@ def test_an_account_of_another_operator_is_signed_here_by_force_alone(acme: Desk
     assert str(partner(acme).issuer) == acme.ok("operator", "show", "--json").data["subject"]
 
 
-def test_what_is_in_the_store_is_not_replaced_unasked(acme: Desk) -> None:
+def test_what_is_in_the_store_is_not_replaced_unasked(acme: Cli) -> None:
     acme.ok("import", "account", account_file(acme.home))
     files = acme.files()
     again = acme.run("import", "account", account_file(acme.home))
@@ -178,7 +178,7 @@ def test_what_is_in_the_store_is_not_replaced_unasked(acme: Desk) -> None:
     assert acme.files() == files
 
 
-def test_a_request_that_breaks_a_rule_is_refused_before_the_token_is_asked(acme: Desk) -> None:
+def test_a_request_that_breaks_a_rule_is_refused_before_the_token_is_asked(acme: Cli) -> None:
     wishes = replace(WISHES, exports=(Export(subject="orders..x", type="stream"),))
     done = acme.run("import", "account", account_file(acme.home, wishes), TOKEN_PIN=None)
     assert (done.code, "C006" in done.err) == (3, True)
@@ -203,7 +203,7 @@ def test_a_request_that_breaks_a_rule_is_refused_before_the_token_is_asked(acme:
     ],
 )
 def test_a_file_that_holds_something_else_is_refused_by_its_name(
-    acme: Desk, noun: list[str], text: str, sentence: str
+    acme: Cli, noun: list[str], text: str, sentence: str
 ) -> None:
     files = {
         "operator": operator_file(acme.home),
@@ -215,19 +215,19 @@ def test_a_file_that_holds_something_else_is_refused_by_its_name(
     assert sentence in done.err
 
 
-def test_an_account_of_a_managed_store_signs_itself_and_the_operator_signs_the_request(desk: Desk) -> None:
-    desk.ok("operator", "add", "ACME")
-    desk.ok("operator", "show", "--raw", "--output", str(desk.home / "ACME.jwt"))
-    theirs = {"SEEDLESS_STORE": str(desk.home / "theirs")}
-    desk.ok("operator", "import", str(desk.home / "ACME.jwt"), **theirs)
-    done = desk.ok("account", "add", "PARTNER", "--conns", "7", **theirs)
+def test_an_account_of_a_managed_store_signs_itself_and_the_operator_signs_the_request(cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME")
+    cli.ok("operator", "show", "--raw", "--output", str(cli.home / "ACME.jwt"))
+    theirs = {"SEEDLESS_STORE": str(cli.home / "theirs")}
+    cli.ok("operator", "import", str(cli.home / "ACME.jwt"), **theirs)
+    done = cli.ok("account", "add", "PARTNER", "--conns", "7", **theirs)
     assert "warning: T001" in done.err
     assert 'is a request, signed by itself: servers refuse it until operator "ACME" signs it' in done.err
     assert "send this request to the operator: seedless account show PARTNER --raw\n" in done.err
-    desk.ok("user", "add", "-a", "PARTNER", "till", **theirs)
-    made = read((desk.home / "theirs/stores/ACME/accounts/PARTNER/PARTNER.jwt").read_text())
+    cli.ok("user", "add", "-a", "PARTNER", "till", **theirs)
+    made = read((cli.home / "theirs/stores/ACME/accounts/PARTNER/PARTNER.jwt").read_text())
     assert (str(made.issuer), made.claims.body.limits.conn) == (made.claims.sub, 7)
-    verdicts = desk.run("verify", "--json", **theirs)
+    verdicts = cli.run("verify", "--json", **theirs)
     assert verdicts.code == 3
     assert [one["trust"] for one in verdicts.data["jwts"]] == [
         "trusted",
@@ -235,10 +235,10 @@ def test_an_account_of_a_managed_store_signs_itself_and_the_operator_signs_the_r
         "its account is a request, not signed by the operator yet",
     ]
     # An edit asks again; then the operator signs, and its jwt takes the place of the request.
-    desk.ok("account", "edit", "PARTNER", "--conns", "9", **theirs)
-    desk.ok("account", "show", "PARTNER", "--raw", "--output", str(desk.home / "request.jwt"), **theirs)
-    desk.ok("import", "account", str(desk.home / "request.jwt"), "--take-limits")
-    assert partner(desk).claims.body.limits.conn == 9
-    desk.ok("account", "show", "PARTNER", "--raw", "--output", str(desk.home / "signed.jwt"))
-    desk.ok("import", "account", str(desk.home / "signed.jwt"), "--overwrite", **theirs)
-    assert desk.ok("verify", **theirs).code == 0
+    cli.ok("account", "edit", "PARTNER", "--conns", "9", **theirs)
+    cli.ok("account", "show", "PARTNER", "--raw", "--output", str(cli.home / "request.jwt"), **theirs)
+    cli.ok("import", "account", str(cli.home / "request.jwt"), "--take-limits")
+    assert partner(cli).claims.body.limits.conn == 9
+    cli.ok("account", "show", "PARTNER", "--raw", "--output", str(cli.home / "signed.jwt"))
+    cli.ok("import", "account", str(cli.home / "signed.jwt"), "--overwrite", **theirs)
+    assert cli.ok("verify", **theirs).code == 0

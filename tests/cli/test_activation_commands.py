@@ -17,7 +17,7 @@ from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 OTHER = str(SoftwareKey(Role.ACCOUNT, bytes(range(32))).public_key)
 
@@ -36,17 +36,17 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.fixture
-def system(desk: Desk) -> Desk:
+def system(cli: Cli) -> Cli:
     """ORDERS exports orders.> in private, the service pay.* in private, and news to all."""
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "ORDERS")
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ORDERS")
     for words in (["orders.>", "-p"], ["pay.*", "-r", "-p"], ["news"], ["both", "-p"], ["both", "-r", "-p"]):
-        desk.ok("account", "export", "add", "-a", "ORDERS", "-s", *words)
-    return desk
+        cli.ok("account", "export", "add", "-a", "ORDERS", "-s", *words)
+    return cli
 
 
-def new(desk: Desk, *words: str) -> Any:  # noqa: ANN401 - what the desk gives
-    return desk.ok("activation", "new", "-a", "ORDERS", "-t", OTHER, *words)
+def new(cli: Cli, *words: str) -> Any:  # noqa: ANN401 - what a command returns
+    return cli.ok("activation", "new", "-a", "ORDERS", "-t", OTHER, *words)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def new(desk: Desk, *words: str) -> Any:  # noqa: ANN401 - what the desk gives
     ],
 )
 def test_an_activation_is_of_the_kind_of_the_export_and_by_its_account(
-    system: Desk, subject: str, kind: str
+    system: Cli, subject: str, kind: str
 ) -> None:
     jwt = read(new(system, "-s", subject).out.strip())
     assert jwt.claims.body == Activation(subject=subject, import_type=kind)  # type: ignore[arg-type]  # one of two words
@@ -65,12 +65,12 @@ def test_an_activation_is_of_the_kind_of_the_export_and_by_its_account(
     assert str(jwt.issuer) == system.ok("account", "show", "ORDERS", "--json").data["subject"]
 
 
-def test_an_activation_holds_as_long_as_it_says(system: Desk) -> None:
+def test_an_activation_holds_as_long_as_it_says(system: Cli) -> None:
     jwt = read(new(system, "-s", "orders.>", "--start", "2090-01-01", "--expiry", "2091-01-01").out.strip())
     assert (jwt.claims.nbf, jwt.claims.exp) == (3786912000, 3818448000)
 
 
-def test_a_file_gets_the_activation_in_armour(system: Desk) -> None:
+def test_a_file_gets_the_activation_in_armour(system: Cli) -> None:
     path = system.home / "leave"
     done = new(system, "-s", "orders.>", "-o", str(path))
     assert done.out == f"activation: {path}\n"
@@ -79,7 +79,7 @@ def test_a_file_gets_the_activation_in_armour(system: Desk) -> None:
     assert read(parse_jwt(path.read_text())).claims.sub == OTHER
 
 
-def test_a_kill_after_the_signature_leaves_its_file(system: Desk) -> None:
+def test_a_kill_after_the_signature_leaves_its_file(system: Cli) -> None:
     path = system.home / "leave"
     words = ["activation", "new", "-a", "ORDERS", "-t", OTHER, "-s", "orders.>", "-o", str(path)]
     killed = [sys.executable, "-c", _KILLED, *system.agreed(*words)]
@@ -88,13 +88,13 @@ def test_a_kill_after_the_signature_leaves_its_file(system: Desk) -> None:
     assert read(parse_jwt(path.read_text())).claims.sub == OTHER
 
 
-def test_an_activation_goes_into_no_store(system: Desk) -> None:
+def test_an_activation_goes_into_no_store(system: Cli) -> None:
     before = system.files()
     new(system, "-s", "orders.>")
     assert system.files() == before
 
 
-def test_a_signing_key_names_its_account(system: Desk) -> None:
+def test_a_signing_key_names_its_account(system: Cli) -> None:
     system.ok("key", "new", "--role", "account", "--name", "ORDERS-2")
     keys = system.ok("key", "list", "--json").data["keys"]
     key = next(one["public_key"] for one in keys if one["name"] == "ORDERS-2")
@@ -121,23 +121,23 @@ def test_a_signing_key_names_its_account(system: Desk) -> None:
     ],
 )
 def test_leave_for_what_is_not_exported_or_could_be_either_is_not_given(
-    system: Desk, subject: str, told: str
+    system: Cli, subject: str, told: str
 ) -> None:
     done = system.run("activation", "new", "-a", "ORDERS", "-t", OTHER, "-s", subject)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(told)
 
 
-def test_leave_for_a_public_export_is_said_to_be_of_no_use(system: Desk) -> None:
+def test_leave_for_a_public_export_is_said_to_be_of_no_use(system: Cli) -> None:
     assert "the export news is public: nobody needs this activation\n" in new(system, "-s", "news").err
 
 
-def test_leave_for_what_will_be_exported_is_signed_with_a_warning(system: Desk) -> None:
+def test_leave_for_what_will_be_exported_is_signed_with_a_warning(system: Cli) -> None:
     done = new(system, "-s", "later", "--stream")
     assert 'T008 activation later nats.subject: account "ORDERS" exports no stream "later"' in done.err
 
 
-def test_an_activation_can_be_tried_dry_and_planned(system: Desk) -> None:
+def test_an_activation_can_be_tried_dry_and_planned(system: Cli) -> None:
     dry = new(system, "-s", "orders.>", "--dry-run", "--json").data
     assert [(one["kind"], one["address"]) for one in dry["changes"]] == [("activation", None)]
     plan = system.home / "leave.plan"

@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 FILE = """
 [operator]
@@ -34,22 +34,22 @@ local_subject = "seen.orders.>"
 
 
 @pytest.fixture
-def system(desk: Desk) -> Desk:
-    """The operator ACME on the desk's token, pinned by a policy, and nobody at a terminal."""
-    desk.ok("operator", "add", "ACME", "--sys")
-    operator = desk.ok("operator", "show", "--json").data["subject"]
-    (desk.home / "policy.toml").write_text(f'operator = "{operator}"\n')
-    desk.env["SEEDLESS_POLICY"] = str(desk.home / "policy.toml")
-    return desk
+def system(cli: Cli) -> Cli:
+    """The operator ACME on the token, pinned by a policy, and nobody at a terminal."""
+    cli.ok("operator", "add", "ACME", "--sys")
+    operator = cli.ok("operator", "show", "--json").data["subject"]
+    (cli.home / "policy.toml").write_text(f'operator = "{operator}"\n')
+    cli.env["SEEDLESS_POLICY"] = str(cli.home / "policy.toml")
+    return cli
 
 
-def file(desk: Desk, text: str = FILE, name: str = "tenants.toml") -> str:
-    path = desk.home / name
+def file(cli: Cli, text: str = FILE, name: str = "tenants.toml") -> str:
+    path = cli.home / name
     path.write_text(text, encoding="utf-8")
     return str(path)
 
 
-def test_a_file_is_applied_whole(system: Desk) -> None:
+def test_a_file_is_applied_whole(system: Cli) -> None:
     done = system.ok("apply", file(system), "--json").data
     assert [jwt["name"] for jwt in done["signed"]] == ["ORDERS", "AUDIT", "app", "clerk"]
     assert system.ok("verify", "--json").data["ok"]
@@ -57,7 +57,7 @@ def test_a_file_is_applied_whole(system: Desk) -> None:
     assert (system.store / "keys/creds/ACME/ORDERS/clerk.creds").exists()
 
 
-def test_applying_twice_signs_nothing_and_opens_no_token(system: Desk) -> None:
+def test_applying_twice_signs_nothing_and_opens_no_token(system: Cli) -> None:
     system.ok("apply", file(system))
     files = system.files()
     done = system.ok("apply", file(system), "--json", SEEDLESS_MODULE="/nowhere/module.so", TOKEN_PIN=None)
@@ -65,7 +65,7 @@ def test_applying_twice_signs_nothing_and_opens_no_token(system: Desk) -> None:
     assert system.files() == files
 
 
-def test_plan_only_shows_what_differs_and_ends_with_5(system: Desk) -> None:
+def test_plan_only_shows_what_differs_and_ends_with_5(system: Cli) -> None:
     files = system.files()
     done = system.run("apply", file(system), "--plan-only")
     assert (done.code, done.out) == (5, "to sign: 4\nto remove: 0\n")
@@ -73,18 +73,18 @@ def test_plan_only_shows_what_differs_and_ends_with_5(system: Desk) -> None:
     assert system.files() == files
 
 
-def test_plan_only_ends_with_3_when_it_would_be_refused(system: Desk) -> None:
+def test_plan_only_ends_with_3_when_it_would_be_refused(system: Cli) -> None:
     text = 'accounts.A.exports = [{ subject = "a b", type = "stream" }]'
     done = system.run("apply", file(system, text), "--plan-only", "--json")
     assert (done.code, done.data["error"]["exit_code"]) == (3, 3)
 
 
-def test_plan_only_ends_with_0_when_nothing_differs(system: Desk) -> None:
+def test_plan_only_ends_with_0_when_nothing_differs(system: Cli) -> None:
     system.ok("apply", file(system))
     assert system.ok("apply", file(system), "--plan-only").out == "nothing differs\n"
 
 
-def test_a_plan_is_written_and_signed_elsewhere_in_time(system: Desk) -> None:
+def test_a_plan_is_written_and_signed_elsewhere_in_time(system: Cli) -> None:
     system.ok("apply", file(system))
     changed = file(system, FILE.replace("of customers", "of all"))
     plan = system.ok("apply", changed, "--plan", str(system.home / "p.json"), "--json").data
@@ -93,7 +93,7 @@ def test_a_plan_is_written_and_signed_elsewhere_in_time(system: Desk) -> None:
     assert system.ok("apply", changed, "--plan-only").out == "nothing differs\n"
 
 
-def test_without_a_terminal_it_requires_consent_and_no_policy(system: Desk) -> None:
+def test_without_a_terminal_it_requires_consent_and_no_policy(system: Cli) -> None:
     for policy in ({}, {"SEEDLESS_POLICY": None}):
         done = system.run("apply", file(system), asks=True, **policy)
         assert done.code == 2
@@ -101,18 +101,18 @@ def test_without_a_terminal_it_requires_consent_and_no_policy(system: Desk) -> N
     system.ok("apply", file(system), "--yes", SEEDLESS_POLICY=None)
 
 
-def test_nobody_is_asked_when_nothing_differs(system: Desk) -> None:
+def test_nobody_is_asked_when_nothing_differs(system: Cli) -> None:
     system.ok("apply", file(system))
     assert system.ok("apply", file(system), asks=True).out == "nothing to change\n"
 
 
-def test_a_dry_run_signs_nothing(system: Desk) -> None:
+def test_a_dry_run_signs_nothing(system: Cli) -> None:
     files = system.files()
     assert system.ok("apply", file(system), "--dry-run", "--json").data["dry_run"]
     assert system.files() == files
 
 
-def test_pruning_removes_users_with_their_creds_and_accounts(system: Desk) -> None:
+def test_pruning_removes_users_with_their_creds_and_accounts(system: Cli) -> None:
     system.ok("apply", file(system))
     left = "[accounts.ORDERS]\nusers.app = {}\n"
     done = system.ok("apply", file(system, left), "--prune", "--json").data
@@ -123,14 +123,14 @@ def test_pruning_removes_users_with_their_creds_and_accounts(system: Desk) -> No
     assert system.ok("apply", file(system, left), "--prune", "--plan-only").out == "nothing differs\n"
 
 
-def test_what_is_pruned_is_told_before(system: Desk) -> None:
+def test_what_is_pruned_is_told_before(system: Cli) -> None:
     system.ok("apply", file(system))
     told = system.run("apply", file(system, "[accounts.ORDERS]"), "--prune", "--plan-only").err
     assert "account AUDIT (removed: tenants.toml does not name it)" in told
 
 
 @pytest.mark.parametrize("words", [["--plan-only"], ["--dry-run"]], ids=["plan-only", "dry-run"])
-def test_creds_that_would_go_are_told_before(system: Desk, words: list[str]) -> None:
+def test_creds_that_would_go_are_told_before(system: Cli, words: list[str]) -> None:
     system.ok("apply", file(system))
     creds = system.store / "keys/creds/ACME/ORDERS/clerk.creds"
     key = system.ok("user", "show", "-a", "ORDERS", "clerk", "--json").data["subject"]
@@ -142,7 +142,7 @@ def test_creds_that_would_go_are_told_before(system: Desk, words: list[str]) -> 
     assert done.data["files_removed"] == [str(creds), str(seed)]
 
 
-def test_an_account_that_imports_from_a_pruned_one_is_told(system: Desk) -> None:
+def test_an_account_that_imports_from_a_pruned_one_is_told(system: Cli) -> None:
     system.ok("apply", file(system))
     told = system.run("apply", file(system, "[accounts.AUDIT]"), "--prune", "--plan-only").err
     assert "warning: AUDIT imports from ORDERS, removed by this\n" in told
@@ -152,7 +152,7 @@ def test_an_account_that_imports_from_a_pruned_one_is_told(system: Desk) -> None
 
 
 @pytest.mark.parametrize("kind", ["toml", "json"])
-def test_a_store_is_written_as_a_file_that_changes_nothing(system: Desk, kind: str) -> None:
+def test_a_store_is_written_as_a_file_that_changes_nothing(system: Cli, kind: str) -> None:
     system.ok("apply", file(system))
     system.ok("user", "add", "-a", "ORDERS", 'odd "name"', "--deny-pub", "a.{{name()}}")
     path = system.home / f"exported.{kind}"
@@ -160,12 +160,12 @@ def test_a_store_is_written_as_a_file_that_changes_nothing(system: Desk, kind: s
     assert system.ok("apply", str(path), "--prune", "--plan-only").out == "nothing differs\n"
 
 
-def test_the_schema_is_written_for_editors(system: Desk) -> None:
+def test_the_schema_is_written_for_editors(system: Cli) -> None:
     schema = json.loads(system.ok("export-desired", "--schema").out)
     assert schema["$defs"]["account"]["properties"]["users"]["type"] == "object"
 
 
-def test_a_file_comes_from_stdin_too(system: Desk) -> None:
+def test_a_file_comes_from_stdin_too(system: Cli) -> None:
     done = system.child("apply", "-", "--plan-only", stdin='{"accounts": {"X": {}}}')
     assert (done.code, done.out) == (5, "to sign: 1\nto remove: 0\n")
 
@@ -188,7 +188,7 @@ WRONG = {
 
 @pytest.mark.parametrize(("text", "code", "sentence"), WRONG.values(), ids=WRONG)
 def test_bad_input_is_told_and_nothing_is_signed(
-    system: Desk, text: str | None, code: int, sentence: str
+    system: Cli, text: str | None, code: int, sentence: str
 ) -> None:
     files = system.files()
     path = str(system.home / "none.toml") if text is None else file(system, text)

@@ -22,7 +22,7 @@ from seedless.seeds import SoftwareKey
 if TYPE_CHECKING:
     from pathlib import Path
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 COUNT = 220  # more than are recorded together, and enough for workers
 
@@ -41,21 +41,21 @@ def tenants(count: int = COUNT) -> str:
 
 
 @pytest.fixture
-def system(desk: Desk) -> Desk:
-    """The operator ACME on the desk's token, pinned by a policy, and a file of many tenants."""
-    desk.ok("operator", "add", "ACME")
-    operator = desk.ok("operator", "show", "--json").data["subject"]
-    (desk.home / "policy.toml").write_text(f'operator = "{operator}"\n')
-    (desk.home / "tenants.toml").write_text(tenants())
-    desk.env["SEEDLESS_POLICY"] = str(desk.home / "policy.toml")
-    return desk
+def system(cli: Cli) -> Cli:
+    """The operator ACME on the token, pinned by a policy, and a file of many tenants."""
+    cli.ok("operator", "add", "ACME")
+    operator = cli.ok("operator", "show", "--json").data["subject"]
+    (cli.home / "policy.toml").write_text(f'operator = "{operator}"\n')
+    (cli.home / "tenants.toml").write_text(tenants())
+    cli.env["SEEDLESS_POLICY"] = str(cli.home / "policy.toml")
+    return cli
 
 
 def recorded(store: Path) -> dict[str, str]:
     return {path.stem: path.read_text() for path in store.glob("stores/ACME/accounts/*/*.jwt")}
 
 
-def test_a_run_that_is_killed_at_many_points_is_finished_by_the_same_command(system: Desk) -> None:
+def test_a_run_that_is_killed_at_many_points_is_finished_by_the_same_command(system: Cli) -> None:
     command = [sys.executable, "-m", "seedless", "apply", "tenants.toml", "--yes"]
     kept: dict[str, str] = {}
     begun = time.monotonic()
@@ -88,7 +88,7 @@ def test_a_run_that_is_killed_at_many_points_is_finished_by_the_same_command(sys
 
 
 def test_what_is_signed_in_bulk_is_signed_byte_for_byte_as_one_by_one(
-    system: Desk, monkeypatch: pytest.MonkeyPatch
+    system: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.time()
     monkeypatch.setattr("seedless.app.workspace.time.time", lambda: now)
@@ -102,7 +102,7 @@ def test_what_is_signed_in_bulk_is_signed_byte_for_byte_as_one_by_one(
 
 
 def test_jobs_are_as_many_sessions_and_sign_the_same_bytes(
-    system: Desk, monkeypatch: pytest.MonkeyPatch
+    system: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.time()
     monkeypatch.setattr("seedless.app.workspace.time.time", lambda: now)
@@ -126,12 +126,12 @@ def test_jobs_are_as_many_sessions_and_sign_the_same_bytes(
     assert recorded(three) == recorded(one)
 
 
-def test_progress_is_told_where_there_is_no_terminal(system: Desk) -> None:
+def test_progress_is_told_where_there_is_no_terminal(system: Cli) -> None:
     told = system.ok("apply", str(system.home / "tenants.toml")).err
     assert re.findall(r"^signed: \d+ of \d+$", told, re.MULTILINE)[-1] == f"signed: {COUNT} of {COUNT}"
 
 
-def test_the_pin_is_asked_once_for_new_keys_and_for_workers(system: Desk) -> None:
+def test_the_pin_is_asked_once_for_new_keys_and_for_workers(system: Cli) -> None:
     asked = system.home / "asked"
     program = system.home / "pin.sh"
     program.write_text(f"#!/bin/sh\necho asked >> {asked}\necho {system.token.pin}\n")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_softhsm import SoftHSM
 
-    Desk = Any  # the fixtures in tests/conftest.py
+    Cli = Any  # the fixtures in tests/conftest.py
     Mounts = Any
 
 SEED = bytes(range(32))
@@ -29,24 +29,24 @@ ACCOUNT = str(SoftwareKey(Role.ACCOUNT, SEED).public_key)
 
 
 @pytest.fixture
-def founded(desk: Desk) -> Desk:
-    """A desk with an operator."""
-    desk.ok("operator", "add", "ACME")
-    return desk
+def founded(cli: Cli) -> Cli:
+    """A home with an operator."""
+    cli.ok("operator", "add", "ACME")
+    return cli
 
 
-def refused(desk: Desk, code: int, message: str, hint: str, *words: str, **env: str | None) -> None:
+def refused(cli: Cli, code: int, message: str, hint: str, *words: str, **env: str | None) -> None:
     """Run a command that must fail so, and leave every file as it was."""
-    before = desk.files()
-    done = desk.run(*words, **env)
+    before = cli.files()
+    done = cli.run(*words, **env)
     told = done.err[done.err.index("error: ") :]
     assert (done.code, done.out) == (code, "")
     assert told.startswith(f"error: {message}")
     assert f"\nhint: {hint}" in told
-    assert desk.files() == before
+    assert cli.files() == before
 
 
-def test_a_wrong_pin(founded: Desk) -> None:
+def test_a_wrong_pin(founded: Cli) -> None:
     refused(
         founded, 4, f'cannot log in on token "{founded.token.label}" (serial {founded.token.serial}): '
         "the PIN is wrong", "make sure of the PIN before you try again",
@@ -54,14 +54,14 @@ def test_a_wrong_pin(founded: Desk) -> None:
     )  # fmt: skip
 
 
-def test_a_pin_that_is_not_there(founded: Desk) -> None:
+def test_a_pin_that_is_not_there(founded: Cli) -> None:
     refused(
         founded, 4, "the environment variable TOKEN_PIN is not set\n", "put the PIN of the token into it\n",
         "account", "add", "ORDERS", TOKEN_PIN=None,
     )  # fmt: skip
 
 
-def test_a_pin_file_that_others_can_read(founded: Desk, tmp_path: Path) -> None:
+def test_a_pin_file_that_others_can_read(founded: Cli, tmp_path: Path) -> None:
     file = tmp_path / "pin"
     file.write_text(founded.token.pin)
     file.chmod(0o644)
@@ -72,7 +72,7 @@ def test_a_pin_file_that_others_can_read(founded: Desk, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["1234", "pin:1234", "env:", "env:A B", "fd:x", "file:"])
-def test_a_pin_source_that_is_none_is_not_repeated(founded: Desk, source: str) -> None:
+def test_a_pin_source_that_is_none_is_not_repeated(founded: Cli, source: str) -> None:
     before = founded.files()
     done = founded.run("account", "add", "ORDERS", "--pin-source", source, "--module", "/nowhere.so")
     assert (done.code, done.out) == (2, "")
@@ -82,7 +82,7 @@ def test_a_pin_source_that_is_none_is_not_repeated(founded: Desk, source: str) -
     assert founded.files() == before
 
 
-def test_no_terminal_to_ask_for_a_pin(founded: Desk) -> None:
+def test_no_terminal_to_ask_for_a_pin(founded: Cli) -> None:
     before = founded.files()
     done = founded.child("account", "add", "ORDERS", "--pin-source", "prompt")
     assert done.code == 4
@@ -90,7 +90,7 @@ def test_no_terminal_to_ask_for_a_pin(founded: Desk) -> None:
     assert founded.files() == before
 
 
-def test_two_tokens_with_one_label(founded: Desk, softhsm: SoftHSM) -> None:
+def test_two_tokens_with_one_label(founded: Cli, softhsm: SoftHSM) -> None:
     twin = softhsm.create(founded.token.label, pin=founded.token.pin)
     refused(
         founded, 4, f"2 tokens match pkcs11:token={founded.token.label}: ", "add ;serial=… to the URI\n",
@@ -99,7 +99,7 @@ def test_two_tokens_with_one_label(founded: Desk, softhsm: SoftHSM) -> None:
     softhsm.remove(twin)
 
 
-def test_two_keys_that_match(founded: Desk) -> None:
+def test_two_keys_that_match(founded: Cli) -> None:
     for number in (1, 2):
         founded.token.import_ed25519(SEED, label="account:ORDERS", id=bytes([number]))
     claims = founded.home / "claims.json"
@@ -121,7 +121,7 @@ def test_two_keys_that_match(founded: Desk) -> None:
                      id="another scheme"),
     ],
 )  # fmt: skip
-def test_a_token_that_is_not_named_right(founded: Desk, uri: str, code: int, message: str, hint: str) -> None:
+def test_a_token_that_is_not_named_right(founded: Cli, uri: str, code: int, message: str, hint: str) -> None:
     refused(founded, code, message, hint, "account", "add", "ORDERS", "--token", uri)
 
 
@@ -146,28 +146,26 @@ def _library(folder: Path) -> Path:
         pytest.param(_library, "{} is a library and no PKCS#11 module: it has no C_Get", id="another"),
     ],
 )
-def test_a_module_that_is_none(
-    desk: Desk, tmp_path: Path, make: Callable[[Path], Path], message: str
-) -> None:
+def test_a_module_that_is_none(cli: Cli, tmp_path: Path, make: Callable[[Path], Path], message: str) -> None:
     module = make(tmp_path)
-    done = desk.run("operator", "add", "ACME", "--module", str(module))
+    done = cli.run("operator", "add", "ACME", "--module", str(module))
     told = done.err[done.err.index("error: ") :]
     assert (done.code, done.out) == (4, "")
     assert told.lower().startswith(f"error: {message.format(module)}".lower())
     assert "\nhint: " in told
-    assert desk.files() == {}
+    assert cli.files() == {}
 
 
-def test_no_module_is_named(desk: Desk) -> None:
+def test_no_module_is_named(cli: Cli) -> None:
     refused(
-        desk, 4, "no PKCS#11 module is named\n",
+        cli, 4, "no PKCS#11 module is named\n",
         "give --module PATH, set SEEDLESS_MODULE, or list it under modules in the configuration; "
         "to try it: seedless token init --softhsm; SoftHSM's is /",
         "token", "list", SEEDLESS_MODULE=None, SEEDLESS_TOKEN=None,
     )  # fmt: skip
 
 
-def test_a_token_without_ed25519(founded: Desk, tmp_path: Path) -> None:
+def test_a_token_without_ed25519(founded: Cli, tmp_path: Path) -> None:
     configuration = tmp_path / "softhsm2.conf"
     original = (Path(founded.env["SOFTHSM2_CONF"])).read_text()
     configuration.write_text(f"{original}slots.mechanisms = CKM_RSA_PKCS,CKM_SHA256\n")
@@ -178,7 +176,7 @@ def test_a_token_without_ed25519(founded: Desk, tmp_path: Path) -> None:
     assert founded.files() == before
 
 
-def test_a_keyring_that_brings_its_own_module(founded: Desk) -> None:
+def test_a_keyring_that_brings_its_own_module(founded: Cli) -> None:
     inventory = founded.store / "keyring.json"
     inventory.write_text(
         inventory.read_text().replace(";type=private", ";type=private?module-path=/tmp/evil.so")
@@ -190,7 +188,7 @@ def test_a_keyring_that_brings_its_own_module(founded: Desk) -> None:
     )  # fmt: skip
 
 
-def test_a_store_that_cannot_be_written(founded: Desk, mounts: Mounts) -> None:
+def test_a_store_that_cannot_be_written(founded: Cli, mounts: Mounts) -> None:
     before = founded.files()
     command = [sys.executable, "-m", "seedless", "account", "add", "ORDERS", "--yes"]
     done = mounts.run_read_only(founded.store, *command, env=founded.env)
@@ -201,7 +199,7 @@ def test_a_store_that_cannot_be_written(founded: Desk, mounts: Mounts) -> None:
     assert founded.files() == before
 
 
-def test_a_disk_that_is_full(founded: Desk, mounts: Mounts) -> None:
+def test_a_disk_that_is_full(founded: Cli, mounts: Mounts) -> None:
     before = founded.files()
     command = [sys.executable, "-m", "seedless", "account", "add", "ORDERS", "-k", ACCOUNT, "-y"]
     done = mounts.run_full(founded.store, *command, env=founded.env)
@@ -211,12 +209,12 @@ def test_a_disk_that_is_full(founded: Desk, mounts: Mounts) -> None:
 
 
 @pytest.mark.parametrize("damage", ["junk", "", "e30.e30.e30"], ids=["junk", "empty", "another header"])
-def test_a_damaged_account_is_named_and_the_others_still_listed(desk: Desk, damage: str) -> None:
-    desk.found_system()
-    file = desk.store / "stores" / "ACME" / "accounts" / "SYS" / "SYS.jwt"
+def test_a_damaged_account_is_named_and_the_others_still_listed(cli: Cli, damage: str) -> None:
+    cli.found_system()
+    file = cli.store / "stores" / "ACME" / "accounts" / "SYS" / "SYS.jwt"
     file.write_text(damage)
     refused(
-        desk,
+        cli,
         1,
         f"{file} is damaged: ",
         "restore it from a backup, or import it again",
@@ -224,45 +222,45 @@ def test_a_damaged_account_is_named_and_the_others_still_listed(desk: Desk, dama
         "show",
         "SYS",
     )
-    refused(desk, 1, f"{file} is damaged: ", "restore it", "server", "config", "--mem-resolver")
-    listed = desk.run("account", "list", "--json")
+    refused(cli, 1, f"{file} is damaged: ", "restore it", "server", "config", "--mem-resolver")
+    listed = cli.run("account", "list", "--json")
     assert listed.code == 3
     assert [account["name"] for account in listed.data["accounts"]] == ["ORDERS"]
     assert [entry["name"] for entry in listed.data["damaged"]] == ["SYS"]
-    verified = desk.run("verify", "--json")
+    verified = cli.run("verify", "--json")
     assert verified.code == 3
     assert [row["what"] for row in verified.data["jwts"] if row["signature"] == "unread"] == ["account SYS"]
-    (node,) = [child for child in desk.ok("tree", "--json").data["children"] if child["name"] == "SYS"]
+    (node,) = [child for child in cli.ok("tree", "--json").data["children"] if child["name"] == "SYS"]
     assert node["damaged"].startswith(f"{file} is damaged: ")
 
 
-def test_a_damaged_operator_is_marked_and_stops_what_builds_on_it(desk: Desk) -> None:
-    desk.found_system()
-    file = desk.store / "stores" / "ACME" / "ACME.jwt"
+def test_a_damaged_operator_is_marked_and_stops_what_builds_on_it(cli: Cli) -> None:
+    cli.found_system()
+    file = cli.store / "stores" / "ACME" / "ACME.jwt"
     file.write_text("junk")
-    refused(desk, 1, f"{file} is damaged: ", "restore it", "account", "add", "OTHER")
-    assert desk.run("verify").code == 3
-    assert desk.ok("tree", "--json").data["damaged"].startswith(f"{file} is damaged: ")
+    refused(cli, 1, f"{file} is damaged: ", "restore it", "account", "add", "OTHER")
+    assert cli.run("verify").code == 3
+    assert cli.ok("tree", "--json").data["damaged"].startswith(f"{file} is damaged: ")
 
 
-def test_a_jwt_at_the_place_of_another_is_damage(desk: Desk) -> None:
-    desk.found_system()
-    accounts = desk.store / "stores" / "ACME" / "accounts"
+def test_a_jwt_at_the_place_of_another_is_damage(cli: Cli) -> None:
+    cli.found_system()
+    accounts = cli.store / "stores" / "ACME" / "accounts"
     shutil.copy(accounts / "SYS" / "SYS.jwt", accounts / "ORDERS" / "ORDERS.jwt")
     refused(
-        desk, 1, f'{accounts}/ORDERS/ORDERS.jwt holds the jwt of "SYS", not of "ORDERS"\n', "put it where",
+        cli, 1, f'{accounts}/ORDERS/ORDERS.jwt holds the jwt of "SYS", not of "ORDERS"\n', "put it where",
         "account", "show", "ORDERS",
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("words", [[], ["--json"]], ids=["table", "json"])
-def test_a_folder_whose_name_is_no_text_is_verified_like_others(desk: Desk, words: list[str]) -> None:
-    desk.found_system()
+def test_a_folder_whose_name_is_no_text_is_verified_like_others(cli: Cli, words: list[str]) -> None:
+    cli.found_system()
     name = "b\udcff"  # as Python reads a byte that is not UTF-8
-    folder = desk.store / "stores" / "ACME" / "accounts" / name
+    folder = cli.store / "stores" / "ACME" / "accounts" / name
     folder.mkdir()
     (folder / f"{name}.jwt").write_text("x.y.z")
-    done = desk.run("verify", *words)
+    done = cli.run("verify", *words)
     assert done.code == 3
     assert done.err == "keys without a spare: in 3 of these jwts; see seedless key list --backup\n"
     assert re.search(
@@ -270,14 +268,14 @@ def test_a_folder_whose_name_is_no_text_is_verified_like_others(desk: Desk, word
     )
 
 
-def test_a_damaged_creds_file(desk: Desk) -> None:
-    desk.found_system()
-    file = desk.store / "keys" / "creds" / "ACME" / "ORDERS" / "app.creds"
+def test_a_damaged_creds_file(cli: Cli) -> None:
+    cli.found_system()
+    file = cli.store / "keys" / "creds" / "ACME" / "ORDERS" / "app.creds"
     file.write_bytes(b"\xff\xfe")
-    for key_file in (desk.store / "keys/keys/U").rglob("*.nk"):
+    for key_file in (cli.store / "keys/keys/U").rglob("*.nk"):
         key_file.unlink()  # from which the creds are made otherwise
     refused(
-        desk, 1, f"{file} is damaged: it is not text\n", "restore it from a backup",
+        cli, 1, f"{file} is damaged: it is not text\n", "restore it from a backup",
         "user", "creds", "-a", "ORDERS", "app",
     )  # fmt: skip
 
@@ -301,30 +299,30 @@ NAMES = {
 @pytest.mark.parametrize("noun", [["operator", "add"], ["account", "add"], ["user", "add", "-a", "ORDERS"]],
                          ids=["operator", "account", "user"])  # fmt: skip
 @pytest.mark.parametrize("case", NAMES)
-def test_a_name_that_is_none_never_reaches_the_token(desk: Desk, noun: list[str], case: str) -> None:
+def test_a_name_that_is_none_never_reaches_the_token(cli: Cli, noun: list[str], case: str) -> None:
     name, message = NAMES[case]
     if noun[0] != "operator":
-        desk.ok("operator", "add", "ACME")
-        desk.ok("account", "add", "ORDERS", "-k", ACCOUNT)
+        cli.ok("operator", "add", "ACME")
+        cli.ok("account", "add", "ORDERS", "-k", ACCOUNT)
     refused(
-        desk, 2, f"{message}\n", "choose another, such as orders or node-7\n",
+        cli, 2, f"{message}\n", "choose another, such as orders or node-7\n",
         *noun, "--module", "/nowhere.so", "--", name,
     )  # fmt: skip
 
 
-def test_a_store_that_is_a_file(desk: Desk) -> None:
-    desk.store.write_text("hello")
-    done = desk.run("operator", "add", "ACME")
+def test_a_store_that_is_a_file(cli: Cli) -> None:
+    cli.store.write_text("hello")
+    done = cli.run("operator", "add", "ACME")
     assert (done.code, done.out) == (1, "")
-    assert done.err.startswith(f"error: {desk.store}")
-    assert desk.store.read_text() == "hello"
-    listed = desk.run("account", "list")
+    assert done.err.startswith(f"error: {cli.store}")
+    assert cli.store.read_text() == "hello"
+    listed = cli.run("account", "list")
     assert listed.code == 1
-    assert listed.err.startswith(f"error: {desk.store}")
+    assert listed.err.startswith(f"error: {cli.store}")
 
 
-def test_no_home_and_no_store_is_named(desk: Desk) -> None:
-    done = desk.run("completion", "bash", HOME=None, SEEDLESS_STORE=None)
+def test_no_home_and_no_store_is_named(cli: Cli) -> None:
+    done = cli.run("completion", "bash", HOME=None, SEEDLESS_STORE=None)
     assert done.code == 0
 
 
@@ -332,19 +330,19 @@ def test_no_home_and_no_store_is_named(desk: Desk) -> None:
     "words", ["tree", "context list", "migrate nsc", "tree --store ~/x", "token list --module ~/x.so"]
 )
 def test_a_user_whom_the_system_does_not_know_has_no_home(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, words: str
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
     def unknown(uid: int) -> None:
         raise KeyError(uid)
 
     monkeypatch.setattr("pwd.getpwuid", unknown)
-    done = desk.run(*words.split(), HOME=None, SEEDLESS_STORE=None)
+    done = cli.run(*words.split(), HOME=None, SEEDLESS_STORE=None)
     assert (done.code, done.out) == (2, "")
     assert "the home folder of this user is not known\nhint: set HOME, or " in done.err
 
 
-def test_a_home_that_does_not_exist(desk: Desk) -> None:
-    done = desk.run("tree", HOME="/nowhere/at/all", SEEDLESS_STORE=None)
+def test_a_home_that_does_not_exist(cli: Cli) -> None:
+    done = cli.run("tree", HOME="/nowhere/at/all", SEEDLESS_STORE=None)
     assert (done.code, done.out) == (2, "")
     assert done.err == (
         "error: there is no store in /nowhere/at/all/.local/share/seedless\n"
@@ -363,16 +361,16 @@ def test_a_home_that_does_not_exist(desk: Desk) -> None:
     ],
 )
 def test_a_store_that_is_not_mounted_is_named_and_no_second_operator_is_suggested(
-    desk: Desk, words: tuple[str, ...], variable: str | None, table: str, by: str
+    cli: Cli, words: tuple[str, ...], variable: str | None, table: str, by: str
 ) -> None:
-    mount = desk.home / "mnt"
+    mount = cli.home / "mnt"
     mount.mkdir()
-    file = desk.home / ".config" / "seedless" / "config.toml"
+    file = cli.home / ".config" / "seedless" / "config.toml"
     file.parent.mkdir(parents=True)
     file.write_text(f'{table}store = "{mount}"\n')
     env = {"SEEDLESS_STORE": variable and variable.format(mount=mount)}
     for command in (("tree",), ("account", "add", "ORDERS"), ("push", "--all"), ("account", "list")):
-        done = desk.run(*command, *(word.format(mount=mount) for word in words), **env)
+        done = cli.run(*command, *(word.format(mount=mount) for word in words), **env)
         assert (done.code, done.out) == (2, ""), command
         assert done.err == (
             f"error: there is no store in {mount}\n"
@@ -382,29 +380,29 @@ def test_a_store_that_is_not_mounted_is_named_and_no_second_operator_is_suggeste
 
 
 @pytest.mark.parametrize("words", ["tree", "account add X", "account list", "user add -a X u", "push --all"])
-def test_a_store_that_nobody_named_ends_in_no_second_operator(desk: Desk, words: str) -> None:
-    done = desk.run(*words.split(), SEEDLESS_STORE=None)
+def test_a_store_that_nobody_named_ends_in_no_second_operator(cli: Cli, words: str) -> None:
+    done = cli.run(*words.split(), SEEDLESS_STORE=None)
     assert done.code == 2
-    assert f"error: there is no store in {desk.home}/.local/share/seedless\n" in done.err
+    assert f"error: there is no store in {cli.home}/.local/share/seedless\n" in done.err
     assert "neither --store nor SEEDLESS_STORE is set" in done.err
     assert "operator add" not in done.err
 
 
-def test_an_operator_that_a_store_that_is_not_mounted_lacks_is_not_suggested(desk: Desk) -> None:
-    done = desk.run("tree", "--operator", "ACME")
-    assert (done.code, f'error: there is no operator "ACME" in {desk.store}\n' in done.err) == (2, True)
+def test_an_operator_that_a_store_that_is_not_mounted_lacks_is_not_suggested(cli: Cli) -> None:
+    done = cli.run("tree", "--operator", "ACME")
+    assert (done.code, f'error: there is no operator "ACME" in {cli.store}\n' in done.err) == (2, True)
     assert "hint: SEEDLESS_STORE names this folder: is it the right one, and is it mounted?\n" in done.err
 
 
-def test_a_configuration_that_is_damaged_is_named(desk: Desk) -> None:
-    file = desk.home / "config.toml"
+def test_a_configuration_that_is_damaged_is_named(cli: Cli) -> None:
+    file = cli.home / "config.toml"
     file.write_text("modules = 5\n")
-    done = desk.run("tree", SEEDLESS_CONFIG=str(file), SEEDLESS_STORE=None)
+    done = cli.run("tree", SEEDLESS_CONFIG=str(file), SEEDLESS_STORE=None)
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith(f"error: {file}: modules is not a list\nhint: ")
 
 
-def test_an_error_is_also_one_json_object(founded: Desk) -> None:
+def test_an_error_is_also_one_json_object(founded: Cli) -> None:
     done = founded.run("account", "show", "NOBODY", "--json")
     assert done.code == 2
     assert done.data == {

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
     import pytest_softhsm
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 ADD = ("account", "add", "NEW")
 
 
 @pytest.fixture
-def acme(desk: Desk) -> Desk:
-    desk.ok("operator", "add", "ACME")
-    return desk
+def acme(cli: Cli) -> Cli:
+    cli.ok("operator", "add", "ACME")
+    return cli
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def acme(desk: Desk) -> Desk:
     ],
 )
 def test_what_is_missing_is_reported_in_place_of_the_review(
-    acme: Desk, env: dict[str, str], sentence: str
+    acme: Cli, env: dict[str, str], sentence: str
 ) -> None:
     done = acme.run(*ADD, **env)
     assert (done.code, sentence in done.err) == (4, True), done.err
@@ -49,12 +49,12 @@ def test_what_is_missing_is_reported_in_place_of_the_review(
     assert "account NEW" in shown
 
 
-def test_findings_come_before_tokens(acme: Desk) -> None:
+def test_findings_come_before_tokens(acme: Cli) -> None:
     done = acme.run(*ADD, "--expiry", "2001-01-01", SEEDLESS_MODULE="/nowhere.so")
     assert (done.code, "C001" in done.err) == (3, True)
 
 
-def test_whoever_declines_has_caused_no_login(acme: Desk) -> None:
+def test_whoever_declines_has_caused_no_login(acme: Cli) -> None:
     """The PIN is not even read, so that nothing was logged in to with it."""
     marker = acme.home / "read"
     terminal = acme.terminal_for(*ADD, "--pin-source", f"cmd:touch {marker}")
@@ -66,7 +66,7 @@ def test_whoever_declines_has_caused_no_login(acme: Desk) -> None:
 
 
 def test_a_new_key_goes_to_the_token_of_the_key_that_signs_for_it(
-    acme: Desk, softhsm: pytest_softhsm.SoftHSM
+    acme: Cli, softhsm: pytest_softhsm.SoftHSM
 ) -> None:
     second = softhsm.create(pin=acme.token.pin)
     acme.ok("account", "add", "ORDERS", SEEDLESS_TOKEN=None)
@@ -80,8 +80,8 @@ def test_a_new_key_goes_to_the_token_of_the_key_that_signs_for_it(
     }  # fmt: skip
 
 
-def test_without_a_known_key_the_token_has_to_be_named(desk: Desk, softhsm: pytest_softhsm.SoftHSM) -> None:
-    softhsm.create(pin=desk.token.pin)
-    done = desk.run("operator", "add", "ACME", SEEDLESS_TOKEN=None)
+def test_without_a_known_key_the_token_has_to_be_named(cli: Cli, softhsm: pytest_softhsm.SoftHSM) -> None:
+    softhsm.create(pin=cli.token.pin)
+    done = cli.run("operator", "add", "ACME", SEEDLESS_TOKEN=None)
     assert (done.code, "and none was named" in done.err) == (4, True), done.err
     assert "operator ACME" not in done.err

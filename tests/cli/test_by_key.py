@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 
 @pytest.fixture
-def system(desk: Desk) -> Desk:
-    """A desk with ACME, SYS, ORDERS and its user app."""
-    desk.found_system()
-    return desk
+def system(cli: Cli) -> Cli:
+    """A home with ACME, SYS, ORDERS and its user app."""
+    cli.found_system()
+    return cli
 
 
-def subject(desk: Desk, *words: str) -> str:
-    key: str = desk.ok(*words, "--json").data["subject"]
+def subject(cli: Cli, *words: str) -> str:
+    key: str = cli.ok(*words, "--json").data["subject"]
     return key
 
 
-def test_accounts_and_users_are_found_by_their_keys_where_names_are_taken(system: Desk) -> None:
+def test_accounts_and_users_are_found_by_their_keys_where_names_are_taken(system: Cli) -> None:
     orders = subject(system, "account", "show", "ORDERS")
     app = subject(system, "user", "show", "-a", "ORDERS", "app")
     system.ok("account", "edit", orders, "--conns", "7")
@@ -45,13 +45,13 @@ def test_accounts_and_users_are_found_by_their_keys_where_names_are_taken(system
     assert not (system.store / "stores/ACME/accounts/ORDERS/users/app.jwt").exists()
 
 
-def test_a_key_that_the_store_does_not_have_is_named_as_it_was_given(system: Desk) -> None:
+def test_a_key_that_the_store_does_not_have_is_named_as_it_was_given(system: Cli) -> None:
     app = subject(system, "user", "show", "-a", "ORDERS", "app")
     done = system.run("user", "show", "-a", "SYS", app)
     assert (done.code, f'there is no user "{app}" in account "SYS"' in done.err) == (2, True)
 
 
-def test_creds_can_be_in_a_variable_of_a_pipeline(system: Desk) -> None:
+def test_creds_can_be_in_a_variable_of_a_pipeline(system: Cli) -> None:
     done = system.run("push", "ORDERS", "--url", "nats://127.0.0.1:1", "--creds", "env:SYS_CREDS")
     assert (done.code, "there is no variable SYS_CREDS" in done.err) == (2, True)
     creds = (system.store / "keys/creds/ACME/SYS/sys.creds").read_text()
@@ -63,7 +63,7 @@ def test_creds_can_be_in_a_variable_of_a_pipeline(system: Desk) -> None:
 
 
 @pytest.fixture
-def url(system: Desk) -> Iterator[str]:
+def url(system: Cli) -> Iterator[str]:
     """Where an account server of this machine has the operator of *system*."""
     text = system.ok("operator", "show", "--raw").out
 
@@ -82,7 +82,7 @@ def url(system: Desk) -> Iterator[str]:
         server.shutdown()
 
 
-def test_an_operator_is_imported_from_a_url(system: Desk, url: str) -> None:
+def test_an_operator_is_imported_from_a_url(system: Cli, url: str) -> None:
     done = system.ok("operator", "import", url, "--json", SEEDLESS_STORE=str(system.home / "theirs"))
     assert done.data["subject"] == subject(system, "operator", "show")
 
@@ -96,7 +96,7 @@ def test_an_operator_is_imported_from_a_url(system: Desk, url: str) -> None:
     ],
 )
 def test_a_url_without_a_jwt_gets_a_sentence(
-    system: Desk, url: str, given: str, code: int, sentence: str
+    system: Cli, url: str, given: str, code: int, sentence: str
 ) -> None:
     where = url + given if given.startswith("/") else given
     done = system.run("operator", "import", where, SEEDLESS_STORE=str(system.home / "theirs"))

@@ -20,32 +20,30 @@ from seedless.seeds import SoftwareKey
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 
 @pytest.fixture
-def workspace(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    """A workspace on the store and the token of the desk, while stdin and stdout are closed."""
-    monkeypatch.setenv("TOKEN_PIN", desk.token.pin)
+def workspace(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """A workspace on the store and the token of a command line, while stdin and stdout are closed."""
+    monkeypatch.setenv("TOKEN_PIN", cli.token.pin)
     monkeypatch.setenv("SEEDLESS_CONFIG", "")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(desk.home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(cli.home))
     for name in ("stdin", "stdout"):
         closed = io.StringIO()
         closed.close()
         monkeypatch.setattr(sys, name, closed)
     with Workspace(
-        desk.store, module=desk.token.module, token=desk.token.label, pin_source="env:TOKEN_PIN"
+        cli.store, module=cli.token.module, token=cli.token.label, pin_source="env:TOKEN_PIN"
     ) as found:
         yield found
 
 
-def test_claims_are_signed_by_the_operator_and_recorded_only_if_asked(
-    workspace: Workspace, desk: Desk
-) -> None:
+def test_claims_are_signed_by_the_operator_and_recorded_only_if_asked(workspace: Workspace, cli: Cli) -> None:
     workspace.operators.add("ACME").sign()
     key = SoftwareKey.generate(Role.ACCOUNT).public_key
     claims = Claims(sub=str(key), name="ORDERS", body=Account.new())
-    output = desk.home / "ORDERS.jwt"
+    output = cli.home / "ORDERS.jwt"
     signed = workspace.claims.preview(claims, output=output).sign().jwt
     assert (signed.claims.sub, str(signed.issuer)) == (str(key), workspace.operator().claims.sub)
     assert output.read_text() == signed.text

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 _NOT_HERE = "install it: .ci/setup does, with the system's package manager"
 
@@ -27,21 +27,21 @@ def _shells() -> None:
 
 
 @pytest.fixture
-def filled(desk: Desk, _shells: None) -> Desk:
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "ORDERS")
-    desk.ok("account", "add", "PAYROLL")
-    desk.ok("account", "signing-key", "add", "-a", "ORDERS", "--role", "reader", "--allow-sub", "a.>")
-    desk.ok("user", "add", "-a", "ORDERS", "app")
-    desk.ok("user", "add", "-a", "PAYROLL", "batch")
-    return desk
+def filled(cli: Cli, _shells: None) -> Cli:
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ORDERS")
+    cli.ok("account", "add", "PAYROLL")
+    cli.ok("account", "signing-key", "add", "-a", "ORDERS", "--role", "reader", "--allow-sub", "a.>")
+    cli.ok("user", "add", "-a", "ORDERS", "app")
+    cli.ok("user", "add", "-a", "PAYROLL", "batch")
+    return cli
 
 
-def completed(desk: Desk, line: str) -> list[str]:
+def completed(cli: Cli, line: str) -> list[str]:
     """Return what the program offers for the last word of *line*, asked as bash asks it."""
     words = line.split(" ")
     env = {"_SEEDLESS_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
-    return [answer.partition(",")[2] for answer in desk.child(**env).out.splitlines() if answer]
+    return [answer.partition(",")[2] for answer in cli.child(**env).out.splitlines() if answer]
 
 
 CASES = {
@@ -60,12 +60,12 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_shell_is_offered_the_names_that_exist(filled: Desk, case: str) -> None:
+def test_a_shell_is_offered_the_names_that_exist(filled: Cli, case: str) -> None:
     line, names = CASES[case]
     assert completed(filled, line)[: len(names) or None] == names
 
 
-def test_tokens_and_keys_come_from_the_inventory_without_a_driver(filled: Desk) -> None:
+def test_tokens_and_keys_come_from_the_inventory_without_a_driver(filled: Cli) -> None:
     filled.env["SEEDLESS_MODULE"] = "/nowhere.so"
     keys = filled.ok("key", "list", "--json").data["keys"]
     assert completed(filled, "seedless key show ") == [key["public_key"] for key in keys]
@@ -73,7 +73,7 @@ def test_tokens_and_keys_come_from_the_inventory_without_a_driver(filled: Desk) 
     assert completed(filled, "seedless key list --token ") == [filled.token.label]
 
 
-def test_a_damaged_store_completes_nothing_and_prints_no_error(filled: Desk) -> None:
+def test_a_damaged_store_completes_nothing_and_prints_no_error(filled: Cli) -> None:
     (filled.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt").write_text("damaged")
     done = filled.child(
         _SEEDLESS_COMPLETE="bash_complete", COMP_WORDS="seedless user add -a ORDERS x -K ", COMP_CWORD="7"
@@ -81,17 +81,17 @@ def test_a_damaged_store_completes_nothing_and_prints_no_error(filled: Desk) -> 
     assert (done.out, done.err) == ("\n", "")
 
 
-def _script(desk: Desk, shell: str) -> Path:
-    file = desk.home / f"seedless.{shell}"
-    file.write_text(desk.ok("completion", shell).out)
+def _script(cli: Cli, shell: str) -> Path:
+    file = cli.home / f"seedless.{shell}"
+    file.write_text(cli.ok("completion", shell).out)
     return file
 
 
-def _environment(desk: Desk) -> dict[str, str]:
-    return desk.env | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "TERM": "dumb"}
+def _environment(cli: Cli) -> dict[str, str]:
+    return cli.env | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "TERM": "dumb"}
 
 
-def test_bash_completes_an_account(filled: Desk) -> None:
+def test_bash_completes_an_account(filled: Cli) -> None:
     code = (
         f"source {_script(filled, 'bash')}; COMP_WORDS=(seedless account show O); COMP_CWORD=3; "
         "_seedless_completion seedless; echo ${COMPREPLY[@]}"
@@ -102,7 +102,7 @@ def test_bash_completes_an_account(filled: Desk) -> None:
     assert (done.stdout, done.stderr) == ("ORDERS\n", "")
 
 
-def test_fish_completes_a_user(filled: Desk) -> None:
+def test_fish_completes_a_user(filled: Cli) -> None:
     code = f"source {_script(filled, 'fish')}; complete --do-complete 'seedless user show -a ORDERS '"
     done = subprocess.run(
         ["fish", "--no-config", "-c", code], env=_environment(filled), capture_output=True, text=True,
@@ -111,7 +111,7 @@ def test_fish_completes_a_user(filled: Desk) -> None:
     assert done.stdout.split() == ["app"]
 
 
-def test_zsh_completes_an_account_when_tab_is_typed(filled: Desk) -> None:
+def test_zsh_completes_an_account_when_tab_is_typed(filled: Cli) -> None:
     script = _script(filled, "zsh")
     start = f"autoload -Uz compinit; compinit -u -D; source {script}; PS1='ready> '\n"
     pid, terminal = pty.fork()

@@ -9,56 +9,56 @@ import pytest
 if TYPE_CHECKING:
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 
 @pytest.fixture
-def configured(desk: Desk) -> Desk:
-    """A desk with the operators ACME and OTHER, and a context for each of them."""
+def configured(cli: Cli) -> Cli:
+    """A home with the operators ACME and OTHER, and a context for each of them."""
     for name in ("ACME", "OTHER"):
-        desk.ok("operator", "add", name)
-    path = desk.home / "config.toml"
+        cli.ok("operator", "add", name)
+    path = cli.home / "config.toml"
     path.write_text(f"""
 [contexts.acme]
-store = "{desk.store}"
+store = "{cli.store}"
 operator = "ACME"
-token = "{desk.env["SEEDLESS_TOKEN"]}"
+token = "{cli.env["SEEDLESS_TOKEN"]}"
 [contexts.other]
-store = "{desk.store}"
+store = "{cli.store}"
 operator = "OTHER"
 token = "pkcs11:token=nowhere"
 """)
-    desk.env["SEEDLESS_CONFIG"] = str(path)
+    cli.env["SEEDLESS_CONFIG"] = str(path)
     for variable in ("SEEDLESS_STORE", "SEEDLESS_TOKEN"):
-        desk.env.pop(variable, None)
-    return desk
+        cli.env.pop(variable, None)
+    return cli
 
 
-def test_a_context_says_which_store_and_operator_are_meant(configured: Desk) -> None:
+def test_a_context_says_which_store_and_operator_are_meant(configured: Cli) -> None:
     assert configured.ok("operator", "show", "--context", "other", "--json").data["name"] == "OTHER"
     assert configured.ok("operator", "show", "--json", SEEDLESS_CONTEXT="acme").data["name"] == "ACME"
 
 
-def test_an_option_that_is_given_wins_over_the_context(configured: Desk) -> None:
+def test_an_option_that_is_given_wins_over_the_context(configured: Cli) -> None:
     words = ("operator", "show", "--context", "other", "--operator", "ACME", "--json")
     assert configured.ok(*words).data["name"] == "ACME"
 
 
-def test_the_token_of_a_context_is_the_one_that_signs(configured: Desk) -> None:
+def test_the_token_of_a_context_is_the_one_that_signs(configured: Cli) -> None:
     done = configured.run("account", "add", "NEW", "--context", "other")
     assert done.code == 4
     assert "no token matches pkcs11:token=nowhere" in done.err
     configured.ok("account", "add", "NEW", "--context", "acme")
 
 
-def test_an_unknown_context_names_those_that_there_are(configured: Desk) -> None:
+def test_an_unknown_context_names_those_that_there_are(configured: Cli) -> None:
     done = configured.run("operator", "show", "--context", "prod")
     assert (done.code, done.out) == (2, "")
     assert 'there is no context "prod" in the configuration' in done.err
     assert 'there are: "acme", "other"' in done.err
 
 
-def test_contexts_are_listed_and_shown(configured: Desk) -> None:
+def test_contexts_are_listed_and_shown(configured: Cli) -> None:
     listed = configured.ok("context", "list", "--json").data["contexts"]
     assert [(name, one["operator"]) for name, one in listed.items()] == [("acme", "ACME"), ("other", "OTHER")]
     shown = configured.ok("context", "show", "--context", "other", "--json").data
@@ -78,7 +78,7 @@ def test_contexts_are_listed_and_shown(configured: Desk) -> None:
     ids=["unknown", "number", "relative", "no table"],
 )
 def test_a_context_that_is_not_written_right_is_told_with_its_place(
-    configured: Desk, text: str, sentence: str
+    configured: Cli, text: str, sentence: str
 ) -> None:
     (configured.home / "config.toml").write_text(text)
     done = configured.run("context", "list")
@@ -86,29 +86,29 @@ def test_a_context_that_is_not_written_right_is_told_with_its_place(
     assert sentence in done.err
 
 
-def test_where_there_is_no_store_that_of_nsc_is_pointed_at(desk: Desk) -> None:
-    root = desk.home / ".local/share/nats/nsc"
-    desk.ok("operator", "add", "ACME", SEEDLESS_STORE=str(root))
-    done = desk.run("operator", "show", SEEDLESS_STORE=None)
+def test_where_there_is_no_store_that_of_nsc_is_pointed_at(cli: Cli) -> None:
+    root = cli.home / ".local/share/nats/nsc"
+    cli.ok("operator", "add", "ACME", SEEDLESS_STORE=str(root))
+    done = cli.run("operator", "show", SEEDLESS_STORE=None)
     assert done.code == 2
     assert f"hint: there is one of nsc: --store {root}" in done.err
 
 
 @pytest.fixture
-def bare(desk: Desk) -> Desk:
-    """A desk whose configuration does not exist yet, with an operator in its store."""
-    desk.ok("operator", "add", "ACME")
-    desk.env["SEEDLESS_CONFIG"] = ""
-    desk.env["XDG_CONFIG_HOME"] = str(desk.home / "xdg")
-    desk.env.pop("SEEDLESS_STORE")
-    return desk
+def bare(cli: Cli) -> Cli:
+    """A home whose configuration does not exist yet, with an operator in its store."""
+    cli.ok("operator", "add", "ACME")
+    cli.env["SEEDLESS_CONFIG"] = ""
+    cli.env["XDG_CONFIG_HOME"] = str(cli.home / "xdg")
+    cli.env.pop("SEEDLESS_STORE")
+    return cli
 
 
-def configuration(desk: Desk) -> str:
-    return (desk.home / "xdg/seedless/config.toml").read_text(encoding="utf-8")
+def configuration(cli: Cli) -> str:
+    return (cli.home / "xdg/seedless/config.toml").read_text(encoding="utf-8")
 
 
-def test_a_context_that_is_added_and_selected_is_what_commands_use(bare: Desk) -> None:
+def test_a_context_that_is_added_and_selected_is_what_commands_use(bare: Cli) -> None:
     words = ("context", "add", "production", "--store", str(bare.home / "store"), "--operator", "ACME")
     bare.ok(*words, "--select")
     assert configuration(bare) == (
@@ -119,7 +119,7 @@ def test_a_context_that_is_added_and_selected_is_what_commands_use(bare: Desk) -
     assert "production (selected)" in bare.ok("context", "list").out
 
 
-def test_comments_and_order_of_a_configuration_survive_its_edits(bare: Desk) -> None:
+def test_comments_and_order_of_a_configuration_survive_its_edits(bare: Cli) -> None:
     path = bare.home / "xdg/seedless/config.toml"
     path.parent.mkdir(parents=True)
     written = (
@@ -135,7 +135,7 @@ def test_comments_and_order_of_a_configuration_survive_its_edits(bare: Desk) -> 
     assert configuration(bare) == f"{written}\n"
 
 
-def test_an_option_and_a_variable_win_over_the_selected_context(bare: Desk) -> None:
+def test_an_option_and_a_variable_win_over_the_selected_context(bare: Cli) -> None:
     bare.ok("context", "add", "nowhere", "--store", str(bare.home / "nowhere"), "--select")
     assert "the context names this folder" in bare.run("operator", "show").err
     assert bare.ok("operator", "show", "--store", str(bare.home / "store"), "--json").data["name"] == "ACME"
@@ -155,7 +155,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("case", MISTAKES)
-def test_a_mistake_changes_no_configuration(bare: Desk, case: str) -> None:
+def test_a_mistake_changes_no_configuration(bare: Cli, case: str) -> None:
     bare.ok("context", "add", "a", "--store", "/srv/a", "--select")
     before = configuration(bare)
     words, sentence = MISTAKES[case]
@@ -164,7 +164,7 @@ def test_a_mistake_changes_no_configuration(bare: Desk, case: str) -> None:
     assert configuration(bare) == before
 
 
-def test_a_configuration_in_another_layout_is_left_to_a_person(bare: Desk) -> None:
+def test_a_configuration_in_another_layout_is_left_to_a_person(bare: Cli) -> None:
     path = bare.home / "xdg/seedless/config.toml"
     path.parent.mkdir(parents=True)
     path.write_text('contexts = { a = { store = "/srv/a" } }\n')
@@ -174,6 +174,6 @@ def test_a_configuration_in_another_layout_is_left_to_a_person(bare: Desk) -> No
     assert configuration(bare) == 'contexts = { a = { store = "/srv/a" } }\n'
 
 
-def test_the_operator_can_come_from_the_environment(configured: Desk) -> None:
+def test_the_operator_can_come_from_the_environment(configured: Cli) -> None:
     words = ("operator", "show", "--store", str(configured.home / "store"), "--json")
     assert configured.ok(*words, SEEDLESS_OPERATOR="OTHER").data["name"] == "OTHER"

@@ -12,24 +12,24 @@ from seedless.seeds import SoftwareKey
 if TYPE_CHECKING:
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 OPERATOR = str(SoftwareKey.generate(Role.OPERATOR).public_key)
 
 
 @pytest.fixture
-def acme(desk: Desk) -> Desk:
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "ORDERS")
-    desk.ok("user", "add", "-a", "ORDERS", "app")
-    return desk
+def acme(cli: Cli) -> Cli:
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ORDERS")
+    cli.ok("user", "add", "-a", "ORDERS", "app")
+    return cli
 
 
-def ends(desk: Desk, commands: list[str], **env: str) -> dict[str, tuple[int, str]]:
+def ends(cli: Cli, commands: list[str], **env: str) -> dict[str, tuple[int, str]]:
     """Return how each of *commands* ends: exit code and first line of the error."""
     found = {}
     for words in commands:
-        done = desk.run(*words.split(), **env)
+        done = cli.run(*words.split(), **env)
         lines = [line for line in done.err.splitlines() if line.startswith("error: ")]
         found[words] = (done.code, lines[0] if lines else "")
     return found
@@ -39,7 +39,7 @@ def the_same(commands: list[str], code: int, sentence: str) -> dict[str, tuple[i
     return dict.fromkeys(commands, (code, f"error: {sentence}"))
 
 
-def test_an_account_that_is_not_there_is_usage(acme: Desk) -> None:
+def test_an_account_that_is_not_there_is_usage(acme: Cli) -> None:
     commands = [
         "account show NO", "account edit NO --conns 1", "account delete NO", "account export list -a NO",
         "account mapping list -a NO", "account signing-key add -a NO", "account revoke -a NO *",
@@ -50,7 +50,7 @@ def test_an_account_that_is_not_there_is_usage(acme: Desk) -> None:
     assert ends(acme, commands) == the_same(commands, 2, 'there is no account "NO" in operator ACME')
 
 
-def test_a_user_that_is_not_there_is_usage(acme: Desk) -> None:
+def test_a_user_that_is_not_there_is_usage(acme: Cli) -> None:
     commands = [f"user {words}" for words in (
         "show -a ORDERS no", "edit -a ORDERS no --tag t", "delete -a ORDERS no", "creds -a ORDERS no",
         "renew -a ORDERS no", "context -a ORDERS no",
@@ -76,19 +76,19 @@ SIGNING = [
 ]
 
 
-def test_an_operator_that_is_not_there_is_usage(acme: Desk) -> None:
+def test_an_operator_that_is_not_there_is_usage(acme: Cli) -> None:
     commands = READING + SIGNING
     found = ends(acme, commands, SEEDLESS_OPERATOR="NO")
     assert found == the_same(commands, 2, f'there is no operator "NO" in {acme.store}')
 
 
-def test_a_store_that_is_not_there_is_usage(acme: Desk) -> None:
+def test_a_store_that_is_not_there_is_usage(acme: Cli) -> None:
     commands = READING + SIGNING
     found = ends(acme, commands, SEEDLESS_STORE="/no/where")
     assert found == the_same(commands, 2, "there is no store in /no/where")
 
 
-def test_what_is_there_already_is_usage_and_points_to_edit(acme: Desk) -> None:
+def test_what_is_there_already_is_usage_and_points_to_edit(acme: Cli) -> None:
     for words, edit in {
         "operator add ACME": "operator edit",
         "account add ORDERS": "account edit ORDERS",
@@ -98,7 +98,7 @@ def test_what_is_there_already_is_usage_and_points_to_edit(acme: Desk) -> None:
         assert (done.code, f"hint: seedless {edit}" in done.err) == (2, True), done.err
 
 
-def test_a_file_that_is_not_there_is_usage(acme: Desk) -> None:
+def test_a_file_that_is_not_there_is_usage(acme: Cli) -> None:
     commands = [
         "show no.jwt", "verify no.jwt", "lint no.jwt", "diff no.jwt", "sign no.json", "apply no.toml",
         "server lint no.conf", "policy explain no.toml", "policy check no.toml", "tree --context x",
@@ -129,7 +129,7 @@ ON_TOKENS = [
         pytest.param({"SEEDLESS_PIN_SOURCE": "cmd:echo 000000"}, "PIN", id="wrong PIN"),
     ],
 )
-def test_a_token_that_cannot_be_used_is_4(acme: Desk, env: dict[str, str], sentence: str) -> None:
+def test_a_token_that_cannot_be_used_is_4(acme: Cli, env: dict[str, str], sentence: str) -> None:
     commands = [words.format(uri=acme.token.uri) for words in ON_TOKENS]
     found = ends(acme, commands, **env)
     assert {words: code for words, (code, _) in found.items()} == dict.fromkeys(commands, 4), found
@@ -137,7 +137,7 @@ def test_a_token_that_cannot_be_used_is_4(acme: Desk, env: dict[str, str], sente
     assert {words for words, (_, error) in found.items() if sentence not in error} == set()
 
 
-def test_findings_are_3_and_what_is_done_already_is_0(acme: Desk) -> None:
+def test_findings_are_3_and_what_is_done_already_is_0(acme: Cli) -> None:
     findings = ["account add NEW --expiry 2001-01-01", "user add -a ORDERS x --expiry 2001-01-01"]
     assert [code for code, _ in ends(acme, findings).values()] == [3, 3]
     done = [

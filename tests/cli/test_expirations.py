@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 
 @pytest.fixture
-def system(desk: Desk) -> Desk:
+def system(cli: Cli) -> Cli:
     """ORDERS for 100 days, its user app for 10 days, its user ever for ever."""
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "ORDERS", "--expiry", "100d")
-    desk.ok("user", "add", "-a", "ORDERS", "app", "--expiry", "10d")
-    desk.ok("user", "add", "-a", "ORDERS", "ever")
-    return desk
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ORDERS", "--expiry", "100d")
+    cli.ok("user", "add", "-a", "ORDERS", "app", "--expiry", "10d")
+    cli.ok("user", "add", "-a", "ORDERS", "ever")
+    return cli
 
 
-def states(desk: Desk, *words: str) -> tuple[int, list[tuple[str, str]]]:
-    done = desk.run("expirations", "--json", *words)
+def states(cli: Cli, *words: str) -> tuple[int, list[tuple[str, str]]]:
+    done = cli.run("expirations", "--json", *words)
     return done.code, [
         ("/".join(one["address"]) or "operator", one["state"]) for one in done.data["expirations"]
     ]
@@ -43,19 +43,19 @@ def states(desk: Desk, *words: str) -> tuple[int, list[tuple[str, str]]]:
     ],
 )
 def test_the_first_to_expire_comes_first_and_the_code_says_whether_it_is_near(
-    system: Desk, words: list[str], code: int, listed: list[tuple[str, str]]
+    system: Cli, words: list[str], code: int, listed: list[tuple[str, str]]
 ) -> None:
     assert states(system, *words) == (code, listed)
 
 
-def test_what_has_expired_counts_whatever_the_span(system: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_has_expired_counts_whatever_the_span(system: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     now = system.ok("user", "show", "-a", "ORDERS", "app", "--json").data["expires"] + 1
     monkeypatch.setattr("seedless.app.workspace.time.time", lambda: float(now))
     assert states(system, "--within", "1d") == (3, [("ORDERS/app", "expired")])
     assert states(system)[0] == 3
 
 
-def test_the_activation_of_an_import_expires_too(system: Desk) -> None:
+def test_the_activation_of_an_import_expires_too(system: Cli) -> None:
     system.ok("account", "add", "BILLING")
     system.ok("account", "export", "add", "-a", "ORDERS", "-s", "orders.>", "--private")
     leave = system.ok(
@@ -67,7 +67,7 @@ def test_the_activation_of_an_import_expires_too(system: Desk) -> None:
     assert done.out.splitlines()[1].startswith("activation  BILLING import orders.>  ")
 
 
-def test_a_damaged_file_is_told_and_the_rest_is_listed(system: Desk) -> None:
+def test_a_damaged_file_is_told_and_the_rest_is_listed(system: Cli) -> None:
     (system.store / "stores/ACME/accounts/ORDERS/users/ever.jwt").write_text("eyJ")
     done = system.run("expirations", "--skip", "--json")
     assert done.code == 3
@@ -75,5 +75,5 @@ def test_a_damaged_file_is_told_and_the_rest_is_listed(system: Desk) -> None:
     assert len(done.data["expirations"]) == 2
 
 
-def test_nothing_near_is_said_in_words(system: Desk) -> None:
+def test_nothing_near_is_said_in_words(system: Cli) -> None:
     assert system.ok("expirations", "--within", "1d").out == "nothing expires\n"

@@ -13,22 +13,22 @@ from seedless.app.expirations import ExpiryState, expirations
 if TYPE_CHECKING:
     import pytest
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 DAY = 86_400
 
 
 def test_what_expires_first_comes_first_and_tells_whether_it_is_urgent(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TOKEN_PIN", desk.token.pin)
+    monkeypatch.setenv("TOKEN_PIN", cli.token.pin)
     monkeypatch.setenv("SEEDLESS_CONFIG", "")
     for name in ("stdin", "stdout"):
         closed = io.StringIO()
         closed.close()
         monkeypatch.setattr(sys, name, closed)
     workspace = Workspace(
-        desk.store, module=desk.token.module, token=desk.token.label, pin_source="env:TOKEN_PIN"
+        cli.store, module=cli.token.module, token=cli.token.label, pin_source="env:TOKEN_PIN"
     )
     workspace.operators.add("ACME").sign()
     workspace.accounts.add("ORDERS", expiry=timedelta(days=20)).sign()

@@ -11,41 +11,41 @@ from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 OTHER = str(SoftwareKey(Role.ACCOUNT, bytes(range(32))).public_key)
 
 
 @pytest.fixture
-def system(desk: Desk) -> Desk:
+def system(cli: Cli) -> Cli:
     """The operator ACME and the accounts ORDERS and BILLING."""
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "ORDERS")
-    desk.ok("account", "add", "BILLING")
-    return desk
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ORDERS")
+    cli.ok("account", "add", "BILLING")
+    return cli
 
 
-def exports(desk: Desk) -> Any:  # noqa: ANN401 - what JSON holds
-    return desk.ok("account", "export", "list", "-a", "ORDERS", "--json").data["exports"]
+def exports(cli: Cli) -> Any:  # noqa: ANN401 - what JSON holds
+    return cli.ok("account", "export", "list", "-a", "ORDERS", "--json").data["exports"]
 
 
-def export(desk: Desk, verb: str, *words: str) -> Any:  # noqa: ANN401 - what the desk gives
-    return desk.ok("account", "export", verb, "-a", "ORDERS", *words)
+def export(cli: Cli, verb: str, *words: str) -> Any:  # noqa: ANN401 - what a command returns
+    return cli.ok("account", "export", verb, "-a", "ORDERS", *words)
 
 
-def key_of(desk: Desk, account: str) -> str:
-    key: str = desk.ok("account", "show", account, "--json").data["subject"]
+def key_of(cli: Cli, account: str) -> str:
+    key: str = cli.ok("account", "show", account, "--json").data["subject"]
     return key
 
 
-def test_a_subject_is_exported_as_a_public_stream(system: Desk) -> None:
+def test_a_subject_is_exported_as_a_public_stream(system: Cli) -> None:
     done = export(system, "add", "-s", "orders.>")
     assert exports(system) == [{"subject": "orders.>", "type": "stream"}]
     assert "widens   export: added stream orders.> public\n" in done.err
     assert done.out == "account ORDERS: changed\n"
 
 
-def test_every_option_of_a_service_reaches_the_jwt(system: Desk) -> None:
+def test_every_option_of_a_service_reaches_the_jwt(system: Cli) -> None:
     export(
         system, "add", "-s", "pay.*", "--service", "--private", "--name", "pay", "--latency", "latency.pay",
         "--sampling", "25", "--response-type", "chunked", "--response-threshold", "2s",
@@ -87,7 +87,7 @@ def test_every_option_of_a_service_reaches_the_jwt(system: Desk) -> None:
     ],
 )
 def test_an_edit_changes_what_is_named_and_leaves_the_rest(
-    system: Desk, words: list[str], changed: dict[str, Any]
+    system: Cli, words: list[str], changed: dict[str, Any]
 ) -> None:
     export(system, "add", "-s", "pay", "-r", "-p", "-n", "pay", "--latency", "latency", "--sampling", "5%")
     (before,) = exports(system)
@@ -96,14 +96,14 @@ def test_an_edit_changes_what_is_named_and_leaves_the_rest(
     assert exports(system) == [wanted]
 
 
-def test_an_edit_that_changes_nothing_signs_nothing(system: Desk) -> None:
+def test_an_edit_that_changes_nothing_signs_nothing(system: Cli) -> None:
     export(system, "add", "-s", "pay", "-p")
     before = system.files()
     assert export(system, "edit", "-s", "pay", "-p").out == "account ORDERS: nothing to change\n"
     assert system.files() == before
 
 
-def test_an_export_is_taken_out_and_those_who_import_it_are_named(system: Desk) -> None:
+def test_an_export_is_taken_out_and_those_who_import_it_are_named(system: Cli) -> None:
     export(system, "add", "-s", "orders.>")
     system.ok("account", "import", "add", "-a", "BILLING", "--src-account", "ORDERS",
               "--remote-subject", "orders.>")  # fmt: skip
@@ -160,7 +160,7 @@ def test_an_export_is_taken_out_and_those_who_import_it_are_named(system: Desk) 
     ],
 )
 def test_what_cannot_be_done_is_a_sentence_and_signs_nothing(
-    system: Desk, words: list[str], sentence: str, hint: str
+    system: Cli, words: list[str], sentence: str, hint: str
 ) -> None:
     export(system, "add", "-s", "orders.>")
     export(system, "add", "-s", "both")
@@ -173,20 +173,20 @@ def test_what_cannot_be_done_is_a_sentence_and_signs_nothing(
 
 
 @pytest.mark.parametrize("sampling", ["0", "101", "half", "1.5", "٣"])
-def test_a_sampling_is_a_percentage_or_header(system: Desk, sampling: str) -> None:
+def test_a_sampling_is_a_percentage_or_header(system: Cli, sampling: str) -> None:
     done = system.run("account", "export", "add", "-a", "ORDERS", "-s", "x", "--sampling", sampling)
     assert (done.code, done.out) == (2, "")
     assert "is no sampling: write 1 to 100, or header" in done.err
 
 
-def test_one_of_two_exports_of_a_subject_is_chosen_by_its_kind(system: Desk) -> None:
+def test_one_of_two_exports_of_a_subject_is_chosen_by_its_kind(system: Cli) -> None:
     export(system, "add", "-s", "both")
     export(system, "add", "-s", "both", "--service")
     export(system, "remove", "-s", "both", "--stream")
     assert exports(system) == [{"subject": "both", "type": "service"}]
 
 
-def test_an_export_that_servers_would_refuse_is_refused_before_the_token_is_opened(system: Desk) -> None:
+def test_an_export_that_servers_would_refuse_is_refused_before_the_token_is_opened(system: Cli) -> None:
     done = system.run(
         "account", "export", "add", "-a", "ORDERS", "-s", "pay", "--response-type", "Stream", TOKEN_PIN="0000"
     )
@@ -194,7 +194,7 @@ def test_an_export_that_servers_would_refuse_is_refused_before_the_token_is_open
     assert "C039 account ORDERS nats.exports[0].response_type: only services have it" in done.err
 
 
-def test_leave_is_revoked_for_an_account_until_now(system: Desk) -> None:
+def test_leave_is_revoked_for_an_account_until_now(system: Cli) -> None:
     export(system, "add", "-s", "orders.>", "--private")
     done = export(system, "revoke", "-s", "orders.>", "-t", "BILLING", "--json")
     (held,) = exports(system)
@@ -217,20 +217,20 @@ def test_leave_is_revoked_for_an_account_until_now(system: Desk) -> None:
 
 
 @pytest.mark.parametrize("target", ["*", OTHER])
-def test_leave_is_revoked_for_everyone_or_a_key_until_a_time(system: Desk, target: str) -> None:
+def test_leave_is_revoked_for_everyone_or_a_key_until_a_time(system: Cli, target: str) -> None:
     export(system, "add", "-s", "orders.>", "--private")
     export(system, "revoke", "-s", "orders.>", "-t", target, "--at", "2024-01-02")
     assert exports(system)[0]["revocations"] == {target: 1704153600}
 
 
-def test_a_revocation_does_not_move_back(system: Desk) -> None:
+def test_a_revocation_does_not_move_back(system: Cli) -> None:
     export(system, "add", "-s", "orders.>", "--private")
     export(system, "revoke", "-s", "orders.>", "-t", OTHER, "--at", "2024-01-02")
     export(system, "revoke", "-s", "orders.>", "-t", OTHER, "--at", "2023-01-02")
     assert exports(system)[0]["revocations"] == {OTHER: 1704153600}
 
 
-def test_a_revocation_is_taken_back(system: Desk) -> None:
+def test_a_revocation_is_taken_back(system: Cli) -> None:
     export(system, "add", "-s", "orders.>", "--private")
     export(system, "revoke", "-s", "orders.>", "-t", OTHER, "--at", "2024-01-02")
     done = export(system, "unrevoke", "-s", "orders.>", "-t", OTHER)
@@ -238,14 +238,14 @@ def test_a_revocation_is_taken_back(system: Desk) -> None:
     assert "revocations" not in exports(system)[0]
 
 
-def test_an_edit_keeps_the_revocations(system: Desk) -> None:
+def test_an_edit_keeps_the_revocations(system: Cli) -> None:
     export(system, "add", "-s", "orders.>", "--private")
     export(system, "revoke", "-s", "orders.>", "-t", "*", "--at", "2024-01-02")
     export(system, "edit", "-s", "orders.>", "--description", "Orders")
     assert exports(system)[0]["revocations"] == {"*": 1704153600}
 
 
-def test_a_target_is_an_account_of_the_store_or_a_key_of_one(system: Desk) -> None:
+def test_a_target_is_an_account_of_the_store_or_a_key_of_one(system: Cli) -> None:
     export(system, "add", "-s", "orders.>", "--private")
     words = ("account", "export", "revoke", "-a", "ORDERS", "-s", "orders.>", "-t")
     operator = system.ok("operator", "show", "--json").data["subject"]
@@ -258,13 +258,13 @@ def test_a_target_is_an_account_of_the_store_or_a_key_of_one(system: Desk) -> No
     assert system.run(*words, f"{OTHER[:-1]}A").code == 2
 
 
-def test_a_subject_that_would_clear_the_screen_is_shown_as_escapes(system: Desk) -> None:
+def test_a_subject_that_would_clear_the_screen_is_shown_as_escapes(system: Cli) -> None:
     done = system.run("account", "export", "add", "-a", "ORDERS", "-s", "a\x1b[2Jb", "--dry-run")
     assert "\x1b" not in done.err + done.out
     assert "\\x1b[2J" in done.err
 
 
-def test_an_export_can_be_tried_dry_and_planned(system: Desk) -> None:
+def test_an_export_can_be_tried_dry_and_planned(system: Cli) -> None:
     before = system.files()
     dry = export(system, "add", "-s", "orders.>", "--dry-run", "--json").data
     assert [one["text"] for one in dry["changes"][0]["differences"]] == ["added stream orders.> public"]

@@ -18,7 +18,7 @@ from seedless.cli.main import seedless
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 CLI = Path(main_module.__file__).parent
 HOMES = {"import user": ("user",)}
@@ -307,8 +307,8 @@ def test_help_of_a_command_is_its_help_by_its_words() -> None:
     assert help_of("help") == help_of("--help")
 
 
-def test_help_of_a_command_that_does_not_exist_is_a_mistake(desk: Desk) -> None:
-    done = desk.run("help", "account", "befriend")
+def test_help_of_a_command_that_does_not_exist_is_a_mistake(cli: Cli) -> None:
+    done = cli.run("help", "account", "befriend")
     assert (done.code, done.err) == (
         2, 'error: seedless account has no command "befriend"\nhint: seedless account --help\n'
     )  # fmt: skip

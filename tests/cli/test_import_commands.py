@@ -9,48 +9,48 @@ import pytest
 from seedless.jwt import read
 
 if TYPE_CHECKING:
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 
 @pytest.fixture
-def system(desk: Desk) -> Desk:
+def system(cli: Cli) -> Cli:
     """ORDERS exports the stream orders.> and the private service pay, BILLING nothing."""
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "ORDERS")
-    desk.ok("account", "add", "BILLING")
-    desk.ok("account", "export", "add", "-a", "ORDERS", "-s", "orders.>")
-    desk.ok("account", "export", "add", "-a", "ORDERS", "-s", "pay", "--service", "--private")
-    return desk
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ORDERS")
+    cli.ok("account", "add", "BILLING")
+    cli.ok("account", "export", "add", "-a", "ORDERS", "-s", "orders.>")
+    cli.ok("account", "export", "add", "-a", "ORDERS", "-s", "pay", "--service", "--private")
+    return cli
 
 
-def imports(desk: Desk) -> Any:  # noqa: ANN401 - what JSON holds
-    return desk.ok("account", "import", "list", "-a", "BILLING", "--json").data["imports"]
+def imports(cli: Cli) -> Any:  # noqa: ANN401 - what JSON holds
+    return cli.ok("account", "import", "list", "-a", "BILLING", "--json").data["imports"]
 
 
-def add(desk: Desk, *words: str) -> Any:  # noqa: ANN401 - what the desk gives
-    return desk.ok("account", "import", "add", "-a", "BILLING", *words)
+def add(cli: Cli, *words: str) -> Any:  # noqa: ANN401 - what a command returns
+    return cli.ok("account", "import", "add", "-a", "BILLING", *words)
 
 
-def orders(desk: Desk) -> str:
-    key: str = desk.ok("account", "show", "ORDERS", "--json").data["subject"]
+def orders(cli: Cli) -> str:
+    key: str = cli.ok("account", "show", "ORDERS", "--json").data["subject"]
     return key
 
 
-def leave(desk: Desk, *words: str) -> str:
+def leave(cli: Cli, *words: str) -> str:
     """An activation for BILLING to import the service pay, as text."""
-    made: str = desk.ok("activation", "new", "-a", "ORDERS", "-s", "pay", "-t", "BILLING", *words).out.strip()
+    made: str = cli.ok("activation", "new", "-a", "ORDERS", "-s", "pay", "-t", "BILLING", *words).out.strip()
     return made
 
 
 @pytest.mark.parametrize("by", ["name", "key"])
-def test_a_public_stream_is_imported_from_an_account_by_name_or_key(system: Desk, by: str) -> None:
+def test_a_public_stream_is_imported_from_an_account_by_name_or_key(system: Cli, by: str) -> None:
     source = "ORDERS" if by == "name" else orders(system)
     done = add(system, "--src-account", source, "--remote-subject", "orders.>")
     assert imports(system) == [{"subject": "orders.>", "account": orders(system), "type": "stream"}]
     assert "widens   import: added stream orders.> from account ORDERS" in done.err
 
 
-def test_every_option_of_an_import_reaches_the_jwt(system: Desk) -> None:
+def test_every_option_of_an_import_reaches_the_jwt(system: Cli) -> None:
     system.ok("account", "export", "add", "-a", "ORDERS", "-s", "ask.*.*", "--service")
     add(system, "--src-account", "ORDERS", "--remote-subject", "ask.*.*", "--local-subject", "a.$2.$1",
         "--service", "--share", "-n", "ask")  # fmt: skip
@@ -75,7 +75,7 @@ def test_every_option_of_an_import_reaches_the_jwt(system: Desk) -> None:
 
 
 @pytest.mark.parametrize("way", ["text", "file", "bare file"])
-def test_an_activation_says_account_subject_and_kind(system: Desk, way: str) -> None:
+def test_an_activation_says_account_subject_and_kind(system: Cli, way: str) -> None:
     text = leave(system)
     given = text
     if way != "text":
@@ -104,12 +104,12 @@ def test_an_activation_says_account_subject_and_kind(system: Desk, way: str) -> 
         pytest.param(["--remote-subject", "nothing"], "stream", id="as nobody knows"),
     ],
 )
-def test_an_import_is_of_the_kind_that_is_exported(system: Desk, words: list[str], kind: str) -> None:
+def test_an_import_is_of_the_kind_that_is_exported(system: Cli, words: list[str], kind: str) -> None:
     add(system, "--src-account", "ORDERS", *words)
     assert [one["type"] for one in imports(system)] == [kind]
 
 
-def test_the_import_of_a_private_export_without_leave_is_signed_with_a_warning(system: Desk) -> None:
+def test_the_import_of_a_private_export_without_leave_is_signed_with_a_warning(system: Cli) -> None:
     done = add(system, "--src-account", "ORDERS", "--remote-subject", "pay", "--service")
     assert 'T010 account BILLING nats.imports[0].token: account "ORDERS" exports it to those with' in done.err
 
@@ -124,7 +124,7 @@ def test_the_import_of_a_private_export_without_leave_is_signed_with_a_warning(s
     ],
 )
 def test_an_edit_changes_what_is_named_and_leaves_the_rest(
-    system: Desk, words: list[str], changed: dict[str, Any]
+    system: Cli, words: list[str], changed: dict[str, Any]
 ) -> None:
     add(system, "--activation", leave(system))
     (before,) = imports(system)
@@ -133,14 +133,14 @@ def test_an_edit_changes_what_is_named_and_leaves_the_rest(
     assert imports(system) == [wanted]
 
 
-def test_another_activation_takes_the_place_of_the_first(system: Desk) -> None:
+def test_another_activation_takes_the_place_of_the_first(system: Cli) -> None:
     add(system, "--activation", leave(system))
     new = leave(system, "--expiry", "30d")
     system.ok("account", "import", "edit", "-a", "BILLING", "-s", "pay", "--activation", new)
     assert imports(system)[0]["token"] == new
 
 
-def test_an_import_is_found_by_its_local_subject_first(system: Desk) -> None:
+def test_an_import_is_found_by_its_local_subject_first(system: Cli) -> None:
     words = ("--src-account", "ORDERS", "--remote-subject", "orders.>")
     add(system, *words)
     add(system, *words, "--local-subject", "in.>")
@@ -187,7 +187,7 @@ def test_an_import_is_found_by_its_local_subject_first(system: Desk) -> None:
     ],
 )
 def test_what_cannot_be_done_is_a_sentence_and_signs_nothing(
-    system: Desk, words: list[str], code: int, sentence: str
+    system: Cli, words: list[str], code: int, sentence: str
 ) -> None:
     add(system, "--src-account", "ORDERS", "--remote-subject", "orders.>")
     before = system.files()
@@ -196,7 +196,7 @@ def test_what_cannot_be_done_is_a_sentence_and_signs_nothing(
     assert system.files() == before
 
 
-def test_a_jwt_that_is_no_activation_is_no_leave(system: Desk) -> None:
+def test_a_jwt_that_is_no_activation_is_no_leave(system: Cli) -> None:
     account = system.ok("account", "show", "ORDERS", "--json").data["jwt"]
     done = system.run("account", "import", "add", "-a", "BILLING", "--activation", account)
     assert done.code == 2
@@ -212,7 +212,7 @@ def test_a_jwt_that_is_no_activation_is_no_leave(system: Desk) -> None:
         pytest.param(["--activation", "LEAVE", "--src-account", "BILLING"], "C033", id="other account"),
     ],
 )
-def test_leave_that_servers_would_not_take_is_refused(system: Desk, words: list[str], code: str) -> None:
+def test_leave_that_servers_would_not_take_is_refused(system: Cli, words: list[str], code: str) -> None:
     text = leave(system)
     given = [text if word == "LEAVE" else word for word in words]
     more = ["--src-account", "ORDERS", "--remote-subject", "pay", "--service"] if code == "C032" else []
@@ -221,7 +221,7 @@ def test_leave_that_servers_would_not_take_is_refused(system: Desk, words: list[
     assert f"error: {code} account BILLING nats.imports[0].token: " in done.err
 
 
-def test_leave_for_another_account_is_refused(system: Desk) -> None:
+def test_leave_for_another_account_is_refused(system: Cli) -> None:
     system.ok("account", "add", "OTHER")
     text = leave(system)
     done = system.run("account", "import", "add", "-a", "OTHER", "--activation", text)
@@ -232,7 +232,7 @@ def test_leave_for_another_account_is_refused(system: Desk) -> None:
     )
 
 
-def test_two_imports_that_cannot_be_told_apart_are_named(system: Desk) -> None:
+def test_two_imports_that_cannot_be_told_apart_are_named(system: Cli) -> None:
     system.ok("account", "add", "THIRD")
     system.ok("account", "export", "add", "-a", "THIRD", "-s", "orders.>")
     for source in ("ORDERS", "THIRD"):

@@ -12,7 +12,7 @@ from seedless import JetStreamPermissions, Workspace
 if TYPE_CHECKING:
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 CONSUMER = [
     "$JS.API.CONSUMER.INFO.ORDERS.app",
@@ -25,13 +25,13 @@ CONSUMER = [
 
 
 @pytest.fixture
-def orders(desk: Desk) -> Desk:
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "ORDERS")
-    return desk
+def orders(cli: Cli) -> Cli:
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ORDERS")
+    return cli
 
 
-def test_a_user_gets_the_subjects_of_a_consumer_and_the_review_says_what_it_may_do(orders: Desk) -> None:
+def test_a_user_gets_the_subjects_of_a_consumer_and_the_review_says_what_it_may_do(orders: Cli) -> None:
     words = (
         "user",
         "add",
@@ -60,7 +60,7 @@ def test_a_user_gets_the_subjects_of_a_consumer_and_the_review_says_what_it_may_
     assert shown["claims"]["nats"]["sub"]["allow"] == ["_INBOX.>"]
 
 
-def test_they_are_removed_by_name(orders: Desk) -> None:
+def test_they_are_removed_by_name(orders: Cli) -> None:
     orders.ok(
         "user", "add", "-a", "ORDERS", "app", "--allow-js-consume", "ORDERS:app", "--allow-kv", "B:write"
     )
@@ -70,7 +70,7 @@ def test_they_are_removed_by_name(orders: Desk) -> None:
     assert shown["claims"]["nats"]["pub"]["allow"] == CONSUMER
 
 
-def test_a_scope_gets_them_too(orders: Desk) -> None:
+def test_a_scope_gets_them_too(orders: Cli) -> None:
     words = ("--allow-js-consume", "ORDERS:{{name()}}", "--inbox-prefix", "_INBOX_{{name()}}")
     orders.ok("account", "signing-key", "add", "-a", "ORDERS", "--role", "shop", *words)
     done = orders.ok("account", "signing-key", "edit", "-a", "ORDERS", "shop", "--allow-kv", "B", "--dry-run",
@@ -91,7 +91,7 @@ def test_a_scope_gets_them_too(orders: Desk) -> None:
         ),
     ],
 )
-def test_bad_input_gets_a_sentence(orders: Desk, words: list[str], sentence: str) -> None:
+def test_bad_input_gets_a_sentence(orders: Cli, words: list[str], sentence: str) -> None:
     done = orders.run("user", "add", "-a", "ORDERS", "app", *words)
     assert (done.code, sentence in done.err) == (2, True)
 
@@ -107,7 +107,7 @@ jetstream = { consume = ["ORDERS:app"], domain = "hub", inbox_prefix = "_INBOX_a
 """
 
 
-def test_a_file_has_them_as_a_table_and_is_written_again_as_one(orders: Desk) -> None:
+def test_a_file_has_them_as_a_table_and_is_written_again_as_one(orders: Cli) -> None:
     path = orders.home / "state.toml"
     path.write_text(FILE)
     review = orders.ok("apply", str(path)).err
@@ -139,14 +139,14 @@ def test_a_file_has_them_as_a_table_and_is_written_again_as_one(orders: Desk) ->
         pytest.param('{ streams = ["A"] }', "streams", id="unknown"),
     ],
 )
-def test_a_table_that_is_wrong_gets_a_sentence(orders: Desk, table: str, sentence: str) -> None:
+def test_a_table_that_is_wrong_gets_a_sentence(orders: Cli, table: str, sentence: str) -> None:
     path = orders.home / "state.toml"
     path.write_text(f'[operator]\nname = "ACME"\n[accounts.ORDERS.users.app]\njetstream = {table}\n')
     done = orders.run("apply", str(path))
     assert (done.code, sentence in done.err) == (2, True)
 
 
-def test_a_program_gives_them_by_name(orders: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_gives_them_by_name(orders: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN_PIN", orders.token.pin)
     token = {"module": orders.token.module, "token": orders.token.label, "pin_source": "env:TOKEN_PIN"}
     with Workspace(orders.store, **token) as ws:

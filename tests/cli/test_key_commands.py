@@ -12,7 +12,7 @@ from seedless.seeds import SoftwareKey
 if TYPE_CHECKING:
     from pathlib import Path
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 SOFTWARE = SoftwareKey(Role.ACCOUNT, bytes(range(32)))
 SEED = SOFTWARE.reveal()
@@ -26,26 +26,26 @@ def written(path: Path, text: str, mode: int = 0o600) -> str:
     return str(path)
 
 
-def keys_on(desk: Desk) -> set[tuple[str | None, str, str]]:
-    listed = desk.ok("key", "list", "--token", desk.token.uri, "--json").data["keys"]
+def keys_on(cli: Cli) -> set[tuple[str | None, str, str]]:
+    listed = cli.ok("key", "list", "--token", cli.token.uri, "--json").data["keys"]
     return {(key["public_key"], key["name"], key["state"]) for key in listed}
 
 
-def refused(desk: Desk, *words: str, code: int = 2, **given: Any) -> str:  # noqa: ANN401 - stdin and environment
+def refused(cli: Cli, *words: str, code: int = 2, **given: Any) -> str:  # noqa: ANN401 - stdin and environment
     """Run what must be refused with *code*; return what was said. No seed is in it, and nothing changed."""
-    before = desk.files()
-    done = desk.run(*words, **given)
+    before = cli.files()
+    done = cli.run(*words, **given)
     assert (done.code, done.out) == (code, ""), done
     assert SEED not in done.err
     assert SEED[6:20] not in done.err
-    assert desk.files() == before
+    assert cli.files() == before
     said: str = done.err
     return said
 
 
-def test_a_seed_from_a_key_file_is_put_on_the_token_and_noted_as_imported(desk: Desk, tmp_path: Path) -> None:
+def test_a_seed_from_a_key_file_is_put_on_the_token_and_noted_as_imported(cli: Cli, tmp_path: Path) -> None:
     file = written(tmp_path / "ORDERS.nk", SEED + "\n")
-    done = desk.ok(*ORDERS, file, "--json")
+    done = cli.ok(*ORDERS, file, "--json")
     assert set(done.data) == {"public_key", "label", "worth", "uri", "made"}
     assert (done.data["public_key"], done.data["label"], done.data["made"]) == (
         KEY,
@@ -56,32 +56,32 @@ def test_a_seed_from_a_key_file_is_put_on_the_token_and_noted_as_imported(desk: 
     assert f"{file} was not deleted: destroy it, and every other copy of the seed\n" in done.err
     assert SEED not in done.out + done.err
     assert (tmp_path / "ORDERS.nk").read_text() == SEED + "\n"
-    (noted,) = desk.ok("key", "list", "--json").data["keys"]
+    (noted,) = cli.ok("key", "list", "--json").data["keys"]
     assert (noted["public_key"], noted["made"], noted["name"]) == (KEY, "import", "ORDERS")
-    assert keys_on(desk) == {(KEY, "ORDERS", "present")}
-    assert not any(SEED in path.read_text() for path in desk.store.rglob("*") if path.is_file())
+    assert keys_on(cli) == {(KEY, "ORDERS", "present")}
+    assert not any(SEED in path.read_text() for path in cli.store.rglob("*") if path.is_file())
 
 
-def test_an_imported_operator_key_signs(desk: Desk) -> None:
+def test_an_imported_operator_key_signs(cli: Cli) -> None:
     operator = SoftwareKey(Role.OPERATOR, bytes(range(1, 33)))
-    desk.ok("key", "import", "--role", "operator", "-n", "ACME", stdin=operator.reveal())
-    made = desk.ok("operator", "add", "ACME", "--public-key", str(operator.public_key), "--json").data
+    cli.ok("key", "import", "--role", "operator", "-n", "ACME", stdin=operator.reveal())
+    made = cli.ok("operator", "add", "ACME", "--public-key", str(operator.public_key), "--json").data
     assert (made["subject"], made["issuer"]) == (str(operator.public_key), str(operator.public_key))
 
 
-def test_a_seed_comes_from_stdin_or_a_creds_file_too(desk: Desk) -> None:
-    desk.ok(*ORDERS, "-", stdin=f"  {SEED}\r\n")
-    desk.found_system()
-    (creds,) = (desk.store / "keys").rglob("app.creds")
-    desk.ok("key", "import", "--role", "user", "-n", "app", str(creds))
-    user = desk.ok("user", "show", "-a", "ORDERS", "app", "--json").data["subject"]
-    assert (user, "app", "present") in keys_on(desk)
+def test_a_seed_comes_from_stdin_or_a_creds_file_too(cli: Cli) -> None:
+    cli.ok(*ORDERS, "-", stdin=f"  {SEED}\r\n")
+    cli.found_system()
+    (creds,) = (cli.store / "keys").rglob("app.creds")
+    cli.ok("key", "import", "--role", "user", "-n", "app", str(creds))
+    user = cli.ok("user", "show", "-a", "ORDERS", "app", "--json").data["subject"]
+    assert (user, "app", "present") in keys_on(cli)
 
 
-def test_an_import_that_is_only_shown_opens_no_token(desk: Desk) -> None:
-    done = desk.ok(*ORDERS, "--dry-run", "--json", "--module", "/nowhere.so", stdin=SEED)
+def test_an_import_that_is_only_shown_opens_no_token(cli: Cli) -> None:
+    done = cli.ok(*ORDERS, "--dry-run", "--json", "--module", "/nowhere.so", stdin=SEED)
     assert (done.data["dry_run"], done.data["public_key"]) == (True, KEY)
-    assert not desk.store.exists()
+    assert not cli.store.exists()
 
 
 @pytest.mark.parametrize(
@@ -93,49 +93,49 @@ def test_an_import_that_is_only_shown_opens_no_token(desk: Desk) -> None:
         pytest.param("", "stdin: the text holds no seed", id="nothing"),
     ],
 )
-def test_what_holds_no_seed_is_refused_before_the_token(desk: Desk, given: str, said: str) -> None:
-    assert said in refused(desk, *ORDERS, "--module", "/nowhere.so", code=1, stdin=given)
+def test_what_holds_no_seed_is_refused_before_the_token(cli: Cli, given: str, said: str) -> None:
+    assert said in refused(cli, *ORDERS, "--module", "/nowhere.so", code=1, stdin=given)
 
 
-def test_a_seed_as_an_argument_is_refused(desk: Desk) -> None:
-    said = refused(desk, *ORDERS, SEED)
+def test_a_seed_as_an_argument_is_refused(cli: Cli) -> None:
+    said = refused(cli, *ORDERS, SEED)
     assert "error: argument 7 holds a seed, and a seed is never an argument" in said
     assert "hint: seeds are read from files or from stdin, by seedless key import" in said
 
 
-def test_a_seed_of_another_role_is_refused(desk: Desk) -> None:
-    said = refused(desk, "key", "import", "--role", "operator", "-n", "ACME", stdin=SEED)
+def test_a_seed_of_another_role_is_refused(cli: Cli) -> None:
+    said = refused(cli, "key", "import", "--role", "operator", "-n", "ACME", stdin=SEED)
     assert "the seed is of the role account, and not of the role operator" in said
 
 
-def test_a_key_that_the_inventory_has_in_another_role_is_refused_before_the_token(desk: Desk) -> None:
-    desk.ok(*ORDERS, stdin=SEED)
+def test_a_key_that_the_inventory_has_in_another_role_is_refused_before_the_token(cli: Cli) -> None:
+    cli.ok(*ORDERS, stdin=SEED)
     twin = SoftwareKey(Role.USER, bytes(range(32)))
     said = refused(
-        desk, "key", "import", "--role", "user", "-n", "app", "--module", "/nowhere.so", stdin=twin.reveal()
+        cli, "key", "import", "--role", "user", "-n", "app", "--module", "/nowhere.so", stdin=twin.reveal()
     )
     assert f"{twin.public_key} is the same key as account ORDERS ({KEY}), and a key has one role" in said
 
 
-def test_a_key_that_the_token_has_is_refused(desk: Desk) -> None:
-    desk.token.import_ed25519(bytes(range(32)), label="account:OLD", id=b"\x07")
-    said = refused(desk, *ORDERS, code=4, stdin=SEED)
+def test_a_key_that_the_token_has_is_refused(cli: Cli) -> None:
+    cli.token.import_ed25519(bytes(range(32)), label="account:OLD", id=b"\x07")
+    said = refused(cli, *ORDERS, code=4, stdin=SEED)
     assert f'has the key {KEY} already, as "account:OLD" (id 07)' in said
 
 
-def test_a_key_file_that_others_can_read_is_told(desk: Desk, tmp_path: Path) -> None:
+def test_a_key_file_that_others_can_read_is_told(cli: Cli, tmp_path: Path) -> None:
     file = written(tmp_path / "ORDERS.nk", SEED, 0o644)
-    done = desk.ok(*ORDERS, file, "--dry-run")
+    done = cli.ok(*ORDERS, file, "--dry-run")
     assert f"warning: others on this machine can read {file}, and may have done so\n" in done.err
-    quiet = desk.ok(*ORDERS, written(tmp_path / "quiet.nk", SEED), "--dry-run")
+    quiet = cli.ok(*ORDERS, written(tmp_path / "quiet.nk", SEED), "--dry-run")
     assert "warning" not in quiet.err
 
 
-def test_a_key_file_that_is_not_there_is_said_so(desk: Desk, tmp_path: Path) -> None:
-    assert "cannot read" in refused(desk, *ORDERS, str(tmp_path / "none.nk"))
+def test_a_key_file_that_is_not_there_is_said_so(cli: Cli, tmp_path: Path) -> None:
+    assert "cannot read" in refused(cli, *ORDERS, str(tmp_path / "none.nk"))
 
 
-def leaky_key(desk: Desk) -> str:
+def leaky_key(cli: Cli) -> str:
     """Make a key that can leave, outside of seedless; return its public key."""
     from pkcs11.constants import Attribute, ObjectClass
     from pkcs11.mechanisms import KeyType
@@ -145,9 +145,9 @@ def leaky_key(desk: Desk) -> str:
     from seedless.pkcs11.token import open_token
     from seedless.pkcs11.uri import KeyUri
 
-    pin = desk.home / "pin"
-    written(pin, desk.token.pin)
-    uri = KeyUri.parse(desk.token.uri)
+    pin = cli.home / "pin"
+    written(pin, cli.token.pin)
+    uri = KeyUri.parse(cli.token.uri)
     common = {
         Attribute.KEY_TYPE: KeyType.EC_EDWARDS,
         Attribute.EC_PARAMS: EC_PARAMS_NAME,
@@ -161,7 +161,7 @@ def leaky_key(desk: Desk) -> str:
     public |= {Attribute.EC_POINT: b"\x04\x20" + SOFTWARE.public_key.raw}
     source = parse_pin_source(f"file:{pin}")
     with (
-        open_token(uri, source, module=desk.token.module, writable=True) as token,
+        open_token(uri, source, module=cli.token.module, writable=True) as token,
         token.session.use("test") as raw,
     ):
         for half in (private, public):
@@ -169,12 +169,12 @@ def leaky_key(desk: Desk) -> str:
     return KEY
 
 
-def test_the_provenance_of_every_key_is_shown(desk: Desk) -> None:
-    made = desk.ok("key", "new", "--role", "operator", "-n", "ACME", "--json").data["public_key"]
-    desk.ok(*ORDERS, stdin=SEED)
-    data = desk.ok("key", "audit", "--json").data
+def test_the_provenance_of_every_key_is_shown(cli: Cli) -> None:
+    made = cli.ok("key", "new", "--role", "operator", "-n", "ACME", "--json").data["public_key"]
+    cli.ok(*ORDERS, stdin=SEED)
+    data = cli.ok("key", "audit", "--json").data
     assert data["statement"] == "these are statements of the driver, not attestations"
-    assert (data["token"]["serial"], data["token"]["module"]) == (desk.token.serial, str(desk.token.module))
+    assert (data["token"]["serial"], data["token"]["module"]) == (cli.token.serial, str(cli.token.module))
     by_key = {key["public_key"]: key for key in data["keys"]}
     assert {key: (one["role"], one["verdict"]) for key, one in by_key.items()} == {
         made: ("operator", "made on this token, not extractable"),
@@ -185,42 +185,42 @@ def test_the_provenance_of_every_key_is_shown(desk: Desk) -> None:
     assert all(one["remarks"] == ["software: the files can be copied"] for one in by_key.values())
     one = by_key[KEY]
     SOFTWARE.public_key.verify(bytes.fromhex(one["signature"]), bytes.fromhex(one["challenge"]))
-    done = desk.ok("key", "audit")
+    done = cli.ok("key", "audit")
     assert "  CKM_EC_EDWARDS_KEY_PAIR_GEN  " in done.out
     assert done.out.splitlines()[0].endswith("DRIVER REPORTS")
     assert "imported; software: the files can be copied" in done.out
     assert "these are statements of the driver, not attestations" in done.err
 
 
-def test_an_audit_that_finds_a_key_that_can_leave_ends_with_3(desk: Desk) -> None:
-    leaky_key(desk)
-    done = desk.run("key", "audit")
+def test_an_audit_that_finds_a_key_that_can_leave_ends_with_3(cli: Cli) -> None:
+    leaky_key(cli)
+    done = cli.run("key", "audit")
     assert (done.code, "can leave" in done.out) == (3, True)
 
 
-def test_a_key_that_can_leave_signs_only_when_it_is_named(desk: Desk) -> None:
-    operator = desk.ok("operator", "add", "ACME", "--json").data["subject"]
-    leaky_key(desk)
-    desk.ok("account", "add", "ORDERS", "--public-key", KEY)
-    add = ("user", "add", "-a", "ORDERS", "app", "--token", desk.token.uri)
-    done = desk.run(*add)
+def test_a_key_that_can_leave_signs_only_when_it_is_named(cli: Cli) -> None:
+    operator = cli.ok("operator", "add", "ACME", "--json").data["subject"]
+    leaky_key(cli)
+    cli.ok("account", "add", "ORDERS", "--public-key", KEY)
+    add = ("user", "add", "-a", "ORDERS", "app", "--token", cli.token.uri)
+    done = cli.run(*add)
     assert done.code == 4
     assert f"to use it all the same, --allow-extractable {KEY}\n" in done.err
-    assert desk.run(*add, "--allow-extractable", operator).code == 4, "another key is named"
-    desk.ok(*add, "--allow-extractable", operator, "--allow-extractable", KEY)
+    assert cli.run(*add, "--allow-extractable", operator).code == 4, "another key is named"
+    cli.ok(*add, "--allow-extractable", operator, "--allow-extractable", KEY)
 
 
-def test_what_may_leave_is_named_by_its_public_key(desk: Desk) -> None:
-    done = desk.run("operator", "add", "ACME", "--allow-extractable", "mine")
+def test_what_may_leave_is_named_by_its_public_key(cli: Cli) -> None:
+    done = cli.run("operator", "add", "ACME", "--allow-extractable", "mine")
     assert (done.code, "--allow-extractable" in done.err) == (2, True)
 
 
-def test_a_key_without_a_label_has_the_role_that_the_inventory_gives_it(desk: Desk) -> None:
-    desk.ok("operator", "add", "ACME")
-    desk.ok(*ORDERS, stdin=SEED)
+def test_a_key_without_a_label_has_the_role_that_the_inventory_gives_it(cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME")
+    cli.ok(*ORDERS, stdin=SEED)
     twin = str(SoftwareKey(Role.OPERATOR, bytes(range(32))).public_key)
-    desk.ok("account", "add", "ORDERS", "--public-key", KEY)
-    done = desk.run("operator", "add", "OTHER", "--public-key", twin)
+    cli.ok("account", "add", "ORDERS", "--public-key", KEY)
+    done = cli.run("operator", "add", "OTHER", "--public-key", twin)
     assert done.code == 4
     assert (
         f"{twin} is the key of an account in the inventory, account ORDERS ({KEY}), and a key has one role"
@@ -228,43 +228,43 @@ def test_a_key_without_a_label_has_the_role_that_the_inventory_gives_it(desk: De
     )
 
 
-def spare(desk: Desk, name: str = "SPARE") -> str:
-    made: str = desk.ok("key", "new", "--role", "account", "-n", name, "--json").data["public_key"]
+def spare(cli: Cli, name: str = "SPARE") -> str:
+    made: str = cli.ok("key", "new", "--role", "account", "-n", name, "--json").data["public_key"]
     return made
 
 
-def test_a_deleted_key_is_gone_from_the_token_and_the_inventory(desk: Desk) -> None:
-    key, kept = spare(desk), spare(desk, "KEPT")
-    done = desk.ok("key", "delete", key, "--name", "SPARE", "--json").data
+def test_a_deleted_key_is_gone_from_the_token_and_the_inventory(cli: Cli) -> None:
+    key, kept = spare(cli), spare(cli, "KEPT")
+    done = cli.ok("key", "delete", key, "--name", "SPARE", "--json").data
     assert done == {
         "deleted": True,
         "public_key": key,
         "name": "SPARE",
-        "token": desk.token.label,
+        "token": cli.token.label,
         "left": [],
     }
-    assert keys_on(desk) == {(kept, "KEPT", "present")}
-    again = desk.run("key", "delete", key, "--name", "SPARE")
+    assert keys_on(cli) == {(kept, "KEPT", "present")}
+    again = cli.run("key", "delete", key, "--name", "SPARE")
     assert (again.code, "no key" in again.err) == (4, True)
 
 
-def test_a_key_that_is_not_in_the_inventory_is_deleted_by_the_name_in_its_label(desk: Desk) -> None:
-    desk.token.import_ed25519(bytes(range(32)), label="account:OLD", id=b"\x07")
-    desk.ok("key", "delete", KEY, "--name", "OLD")
-    assert keys_on(desk) == set()
+def test_a_key_that_is_not_in_the_inventory_is_deleted_by_the_name_in_its_label(cli: Cli) -> None:
+    cli.token.import_ed25519(bytes(range(32)), label="account:OLD", id=b"\x07")
+    cli.ok("key", "delete", KEY, "--name", "OLD")
+    assert keys_on(cli) == set()
 
 
-def test_a_dry_run_deletes_nothing(desk: Desk) -> None:
-    key = spare(desk)
-    done = desk.ok("key", "delete", key, "--dry-run", "--json").data
+def test_a_dry_run_deletes_nothing(cli: Cli) -> None:
+    key = spare(cli)
+    done = cli.ok("key", "delete", key, "--dry-run", "--json").data
     assert done == {
         "dry_run": True,
         "public_key": key,
         "name": "SPARE",
-        "token": desk.token.label,
+        "token": cli.token.label,
         "left": [],
     }
-    assert keys_on(desk) == {(key, "SPARE", "present")}
+    assert keys_on(cli) == {(key, "SPARE", "present")}
 
 
 @pytest.mark.parametrize(
@@ -275,120 +275,118 @@ def test_a_dry_run_deletes_nothing(desk: Desk) -> None:
         pytest.param([], "not confirmed: run it on a terminal, or add --yes\n", id="nobody-to-ask"),
     ],
 )
-def test_a_key_is_not_deleted_without_its_name(desk: Desk, name: list[str], said: str) -> None:
-    key = spare(desk)
-    assert said in refused(desk, "key", "delete", key, *name, asks=True)
-    assert keys_on(desk) == {(key, "SPARE", "present")}
+def test_a_key_is_not_deleted_without_its_name(cli: Cli, name: list[str], said: str) -> None:
+    key = spare(cli)
+    assert said in refused(cli, "key", "delete", key, *name, asks=True)
+    assert keys_on(cli) == {(key, "SPARE", "present")}
 
 
-def test_the_name_is_asked_for_on_a_terminal_and_not_told(desk: Desk) -> None:
-    key = spare(desk)
+def test_the_name_is_asked_for_on_a_terminal_and_not_told(cli: Cli) -> None:
+    key = spare(cli)
     for typed, code, left in (("other", 2, {(key, "SPARE", "present")}), ("SPARE", 0, set())):
-        terminal = desk.terminal_for("key", "delete", key)
+        terminal = cli.terminal_for("key", "delete", key)
         terminal.wait_for("would be lost for good; nothing brings it back")
         terminal.wait_for("Type its name to delete it: ")
         assert "SPARE" not in terminal.said
         terminal.type(f"{typed}\n")
         assert terminal.end() == code
-        assert keys_on(desk) == left
+        assert keys_on(cli) == left
 
 
-def test_a_key_whose_token_is_gone_is_taken_out_of_the_inventory_and_no_token_is_opened(desk: Desk) -> None:
-    key = spare(desk)
-    uri = desk.ok("key", "list", "--json").data["keys"][0]["uri"]
+def test_a_key_whose_token_is_gone_is_taken_out_of_the_inventory_and_no_token_is_opened(cli: Cli) -> None:
+    key = spare(cli)
+    uri = cli.ok("key", "list", "--json").data["keys"][0]["uri"]
     away = {"SOFTHSM2_CONF": "/nowhere", "SEEDLESS_MODULE": "/no/such/module.so", "TOKEN_PIN": None}
-    done = desk.ok("key", "delete", key, "--lost", "--name", "SPARE", **away)
+    done = cli.ok("key", "delete", key, "--lost", "--name", "SPARE", **away)
     assert done.out == (f"took {key} (SPARE) out of the inventory; no token was touched: it was at {uri}\n")
-    assert keys_on(desk) == {(key, "SPARE", "not noted")}
+    assert keys_on(cli) == {(key, "SPARE", "not noted")}
     assert "the inventory does not have" in refused(
-        desk, "key", "delete", key, "--lost", "-n", "SPARE", code=4
+        cli, "key", "delete", key, "--lost", "-n", "SPARE", code=4
     )
 
 
-def test_what_would_be_forgotten_is_said_before_and_as_json(desk: Desk) -> None:
-    key = spare(desk)
-    uri = desk.ok("key", "list", "--json").data["keys"][0]["uri"]
+def test_what_would_be_forgotten_is_said_before_and_as_json(cli: Cli) -> None:
+    key = spare(cli)
+    uri = cli.ok("key", "list", "--json").data["keys"][0]["uri"]
     told = {"deleted": False, "public_key": key, "name": "SPARE", "uri": uri, "left": []}
-    assert desk.ok("key", "delete", key, "--lost", "--dry-run", "--json").data == told | {"dry_run": True}
-    assert "not confirmed" in refused(desk, "key", "delete", key, "--lost", asks=True)
-    assert 'its name is not "other"' in refused(desk, "key", "delete", key, "--lost", "--name", "other")
-    assert keys_on(desk) == {(key, "SPARE", "present")}
-    done = desk.ok("key", "delete", key, "--lost", "--name", "SPARE", "--json").data
+    assert cli.ok("key", "delete", key, "--lost", "--dry-run", "--json").data == told | {"dry_run": True}
+    assert "not confirmed" in refused(cli, "key", "delete", key, "--lost", asks=True)
+    assert 'its name is not "other"' in refused(cli, "key", "delete", key, "--lost", "--name", "other")
+    assert keys_on(cli) == {(key, "SPARE", "present")}
+    done = cli.ok("key", "delete", key, "--lost", "--name", "SPARE", "--json").data
     assert done == told | {"forgotten": True}
 
 
-def test_a_lost_key_that_a_live_jwt_needs_is_not_forgotten(desk: Desk) -> None:
-    desk.found_system()
+def test_a_lost_key_that_a_live_jwt_needs_is_not_forgotten(cli: Cli) -> None:
+    cli.found_system()
     [operator] = [
-        one["public_key"]
-        for one in desk.ok("key", "list", "--json").data["keys"]
-        if one["role"] == "operator"
+        one["public_key"] for one in cli.ok("key", "list", "--json").data["keys"] if one["role"] == "operator"
     ]
-    said = refused(desk, "key", "delete", operator, "--lost", "--name", "ACME", code=3)
+    said = refused(cli, "key", "delete", operator, "--lost", "--name", "ACME", code=3)
     assert f"the key {operator} is needed" in said
 
 
-def test_a_key_that_its_token_has_no_more_is_told_with_the_way_out(desk: Desk) -> None:
-    key = spare(desk)
-    desk.ok("key", "delete", key, "--lost", "--name", "SPARE")
-    desk.ok("key", "register", "--role", "account", "--name", "SPARE")
-    entry = desk.store / "keyring.json"
+def test_a_key_that_its_token_has_no_more_is_told_with_the_way_out(cli: Cli) -> None:
+    key = spare(cli)
+    cli.ok("key", "delete", key, "--lost", "--name", "SPARE")
+    cli.ok("key", "register", "--role", "account", "--name", "SPARE")
+    entry = cli.store / "keyring.json"
     before = entry.read_text(encoding="ascii")
-    desk.ok("key", "delete", key, "--name", "SPARE")
+    cli.ok("key", "delete", key, "--name", "SPARE")
     entry.write_text(before, encoding="ascii")
-    said = refused(desk, "key", "delete", key, "--name", "SPARE", code=4)
+    said = refused(cli, "key", "delete", key, "--name", "SPARE", code=4)
     assert "if it is gone for good, --lost takes it out of the inventory" in said
 
 
-def test_a_key_that_a_live_jwt_needs_is_not_deleted_and_the_jwts_are_named(desk: Desk) -> None:
-    desk.found_system()
-    operator = desk.ok("operator", "show", "--json").data["subject"]
-    account = desk.ok("account", "show", "ORDERS", "--json").data["subject"]
+def test_a_key_that_a_live_jwt_needs_is_not_deleted_and_the_jwts_are_named(cli: Cli) -> None:
+    cli.found_system()
+    operator = cli.ok("operator", "show", "--json").data["subject"]
+    account = cli.ok("account", "show", "ORDERS", "--json").data["subject"]
     elsewhere = ("--module", "/nowhere.so")
-    said = refused(desk, "key", "delete", operator, "--name", "ACME", *elsewhere, code=3)
+    said = refused(cli, "key", "delete", operator, "--name", "ACME", *elsewhere, code=3)
     assert "it is in operator ACME (subject and issuer), account ORDERS of ACME (issuer), account SYS" in said
-    said = refused(desk, "key", "delete", account, "--name", "ORDERS", *elsewhere, code=3)
+    said = refused(cli, "key", "delete", account, "--name", "ORDERS", *elsewhere, code=3)
     assert "account ORDERS of ACME (subject), user ORDERS/app of ACME (issuer)\nhint: " in said
     as_a_user = str(PublicKey(Role.USER, PublicKey.parse(account).raw))
-    refused(desk, "key", "delete", as_a_user, "--name", "ORDERS", *elsewhere, code=3)
+    refused(cli, "key", "delete", as_a_user, "--name", "ORDERS", *elsewhere, code=3)
 
 
-def test_a_key_that_another_operators_store_needs_is_not_deleted(desk: Desk) -> None:
-    desk.found_system()
-    account = desk.ok("account", "show", "ORDERS", "--json").data["subject"]
-    desk.ok("operator", "add", "OTHER")
-    refused(desk, "key", "delete", account, "--name", "ORDERS", "--operator", "OTHER", code=3)
+def test_a_key_that_another_operators_store_needs_is_not_deleted(cli: Cli) -> None:
+    cli.found_system()
+    account = cli.ok("account", "show", "ORDERS", "--json").data["subject"]
+    cli.ok("operator", "add", "OTHER")
+    refused(cli, "key", "delete", account, "--name", "ORDERS", "--operator", "OTHER", code=3)
 
 
-def test_a_damaged_jwt_may_need_the_key_so_it_is_not_deleted(desk: Desk) -> None:
-    desk.found_system()
-    key = spare(desk)
-    (path,) = desk.store.rglob("app.jwt")
+def test_a_damaged_jwt_may_need_the_key_so_it_is_not_deleted(cli: Cli) -> None:
+    cli.found_system()
+    key = spare(cli)
+    (path,) = cli.store.rglob("app.jwt")
     path.write_text("damaged")
-    said = refused(desk, "key", "delete", key, "--name", "SPARE", code=1)
+    said = refused(cli, "key", "delete", key, "--name", "SPARE", code=1)
     assert "user ORDERS/app of ACME cannot be read, and may need the key" in said
 
 
-def test_a_key_in_another_role_is_not_deleted(desk: Desk) -> None:
-    key = PublicKey.parse(spare(desk))
+def test_a_key_in_another_role_is_not_deleted(cli: Cli) -> None:
+    key = PublicKey.parse(spare(cli))
     said = refused(
-        desk, "key", "delete", str(PublicKey(Role.USER, key.raw)), "--name", "SPARE",
-        "--token", desk.token.uri, code=4,
+        cli, "key", "delete", str(PublicKey(Role.USER, key.raw)), "--name", "SPARE",
+        "--token", cli.token.uri, code=4,
     )  # fmt: skip
     assert "its label has another role" in said
 
 
-def test_a_key_that_another_program_made_is_taken_with_its_role_and_signs(desk: Desk) -> None:
-    desk.token.import_ed25519(bytes(range(32)), label="Private key for Digital Signature", id=b"\x02")
+def test_a_key_that_another_program_made_is_taken_with_its_role_and_signs(cli: Cli) -> None:
+    cli.token.import_ed25519(bytes(range(32)), label="Private key for Digital Signature", id=b"\x02")
     operator = str(PublicKey(Role.OPERATOR, SOFTWARE.public_key.raw))
     take = ("key", "register", "--role", "operator", "-n", "ACME", "--id", "02", "--json")
-    assert desk.ok(*take, "--dry-run").data["dry_run"] is True
-    assert not (desk.store / "keyring.json").exists()
-    data = desk.ok(*take).data
+    assert cli.ok(*take, "--dry-run").data["dry_run"] is True
+    assert not (cli.store / "keyring.json").exists()
+    data = cli.ok(*take).data
     assert (data["public_key"], data["made"], data["role"]) == (operator, "found", "operator")
-    assert desk.ok("operator", "add", "ACME", "--public-key", operator, "--json").data["issuer"] == operator
-    assert keys_on(desk) == {(operator, "ACME", "present")}
-    said = refused(desk, "key", "register", "--role", "account", "-n", "ORDERS")
+    assert cli.ok("operator", "add", "ACME", "--public-key", operator, "--json").data["issuer"] == operator
+    assert keys_on(cli) == {(operator, "ACME", "present")}
+    said = refused(cli, "key", "register", "--role", "account", "-n", "ORDERS")
     assert f"{KEY} is the same key as operator ACME ({operator}), and a key has one role" in said
 
 
@@ -401,7 +399,7 @@ def test_a_key_that_another_program_made_is_taken_with_its_role_and_signs(desk: 
         pytest.param(("--id", "02"), 4, "its label has another role", id="another-role"),
     ],
 )
-def test_what_is_not_one_key_is_not_taken(desk: Desk, words: tuple[str, ...], code: int, said: str) -> None:
-    desk.token.import_ed25519(bytes(range(32)), label="user:app", id=b"\x02")
-    desk.token.import_ed25519(bytes(range(1, 33)), label="user:other", id=b"\x03")
-    assert said in refused(desk, "key", "register", "--role", "account", "-n", "ORDERS", *words, code=code)
+def test_what_is_not_one_key_is_not_taken(cli: Cli, words: tuple[str, ...], code: int, said: str) -> None:
+    cli.token.import_ed25519(bytes(range(32)), label="user:app", id=b"\x02")
+    cli.token.import_ed25519(bytes(range(1, 33)), label="user:other", id=b"\x03")
+    assert said in refused(cli, "key", "register", "--role", "account", "-n", "ORDERS", *words, code=code)

@@ -13,38 +13,38 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 
 @pytest.fixture
-def system(desk: Desk) -> Desk:
-    """A desk with ACME, SYS, ORDERS and its user app."""
-    desk.found_system()
-    return desk
+def system(cli: Cli) -> Cli:
+    """A home with ACME, SYS, ORDERS and its user app."""
+    cli.found_system()
+    return cli
 
 
-def key_file(desk: Desk, key: str) -> Path:
-    path: Path = desk.store / f"keys/keys/{key[0]}/{key[1:3]}/{key}.nk"
+def key_file(cli: Cli, key: str) -> Path:
+    path: Path = cli.store / f"keys/keys/{key[0]}/{key[1:3]}/{key}.nk"
     return path
 
 
-def subject(desk: Desk, *words: str) -> str:
-    key: str = desk.ok(*words, "--json").data["subject"]
+def subject(cli: Cli, *words: str) -> str:
+    key: str = cli.ok(*words, "--json").data["subject"]
     return key
 
 
-def creds_file(desk: Desk) -> Path:
-    path: Path = desk.store / "keys/creds/ACME/ORDERS/app.creds"
+def creds_file(cli: Cli) -> Path:
+    path: Path = cli.store / "keys/creds/ACME/ORDERS/app.creds"
     return path
 
 
-def test_a_user_has_its_seed_where_nsc_looks_for_it(system: Desk) -> None:
+def test_a_user_has_its_seed_where_nsc_looks_for_it(system: Cli) -> None:
     path = key_file(system, subject(system, "user", "show", "-a", "ORDERS", "app"))
     assert path.read_text() == parse_creds(creds_file(system).read_text()).key.reveal()
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_keys_on_a_token_have_files_with_the_public_key_alone(system: Desk) -> None:
+def test_keys_on_a_token_have_files_with_the_public_key_alone(system: Cli) -> None:
     system.ok("account", "edit", "ORDERS", "--sk", "generate")
     own = subject(system, "user", "add", "-a", "ORDERS", "bridge", "--on-token")
     account = system.ok("account", "show", "ORDERS", "--json").data
@@ -57,7 +57,7 @@ def test_keys_on_a_token_have_files_with_the_public_key_alone(system: Desk) -> N
     assert [key_file(system, key).read_text() for key in keys] == keys
 
 
-def test_a_key_file_that_is_there_stays_as_it_is(system: Desk) -> None:
+def test_a_key_file_that_is_there_stays_as_it_is(system: Cli) -> None:
     key = subject(system, "user", "show", "-a", "ORDERS", "app")
     key_file(system, key).write_text(key)
     system.ok("user", "edit", "app", "-a", "ORDERS", "--tag", "x")
@@ -66,7 +66,7 @@ def test_a_key_file_that_is_there_stays_as_it_is(system: Desk) -> None:
 
 
 @pytest.mark.parametrize("left", ["key file", "creds"])
-def test_creds_are_made_of_the_jwt_and_the_seed_wherever_that_is(system: Desk, left: str) -> None:
+def test_creds_are_made_of_the_jwt_and_the_seed_wherever_that_is(system: Cli, left: str) -> None:
     key = subject(system, "user", "show", "-a", "ORDERS", "app")
     before = creds_file(system).read_text()
     (creds_file(system) if left == "key file" else key_file(system, key)).unlink()
@@ -74,7 +74,7 @@ def test_creds_are_made_of_the_jwt_and_the_seed_wherever_that_is(system: Desk, l
     assert (done.out, done.err) == (before, "")
 
 
-def test_seeds_are_read_from_creds_with_an_empty_line_and_from_a_seed_alone(system: Desk) -> None:
+def test_seeds_are_read_from_creds_with_an_empty_line_and_from_a_seed_alone(system: Cli) -> None:
     key = subject(system, "user", "show", "-a", "ORDERS", "app")
     key_file(system, key).unlink()
     whole = creds_file(system).read_text()
@@ -84,7 +84,7 @@ def test_seeds_are_read_from_creds_with_an_empty_line_and_from_a_seed_alone(syst
         assert system.ok("user", "creds", "app", "-a", "ORDERS").out == whole
 
 
-def test_where_creds_hold_another_jwt_that_of_the_store_counts_and_lint_reports_it(system: Desk) -> None:
+def test_where_creds_hold_another_jwt_that_of_the_store_counts_and_lint_reports_it(system: Cli) -> None:
     system.ok("lint", str(system.store))
     older = creds_file(system).read_text()
     system.ok("user", "edit", "app", "-a", "ORDERS", "--tag", "x")
@@ -98,13 +98,13 @@ def test_where_creds_hold_another_jwt_that_of_the_store_counts_and_lint_reports_
     ]
 
 
-def test_a_context_gets_the_creds_that_it_names(system: Desk) -> None:
+def test_a_context_gets_the_creds_that_it_names(system: Cli) -> None:
     creds_file(system).unlink()
     system.ok("user", "context", "app", "-a", "ORDERS", "--url", "nats://x", "-o", f"{system.home}/c.json")
     assert parse_creds(creds_file(system).read_text()).jwt.claims.name == "app"
 
 
-def test_a_store_of_all_dirs_is_used_where_it_is(system: Desk) -> None:
+def test_a_store_of_all_dirs_is_used_where_it_is(system: Cli) -> None:
     flat = system.home / "nsc"
     shutil.move(system.store / "stores", flat)
     shutil.move(system.store / "keys/keys", flat / "keys")

@@ -11,7 +11,7 @@ from seedless.app.key_names import with_titles
 if TYPE_CHECKING:
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 O, A = "OCFIRY65OQE7DFP5KLNS2PF2LVZMUZYJX4OZIEQ36N2IQANUB5XVYOCS", f"A{'B' * 55}"  # noqa: E741 - the letter of the role
 TITLES = {O: "operator ACME", A: "account a, b"}
@@ -45,14 +45,14 @@ def test_a_sentence_has_the_title_before_each_key_that_has_one(text: str, expect
 
 
 @pytest.fixture
-def acme(desk: Desk) -> Desk:
-    desk.ok("operator", "add", "ACME", "--sys", "--generate-signing-key")
-    desk.ok("account", "add", "ORDERS")
-    desk.ok("user", "add", "-a", "ORDERS", "app")
-    return desk
+def acme(cli: Cli) -> Cli:
+    cli.ok("operator", "add", "ACME", "--sys", "--generate-signing-key")
+    cli.ok("account", "add", "ORDERS")
+    cli.ok("user", "add", "-a", "ORDERS", "app")
+    return cli
 
 
-def test_a_person_reads_names_before_keys(acme: Desk) -> None:
+def test_a_person_reads_names_before_keys(acme: Cli) -> None:
     keys = {
         (key["role"], key["name"]): key["public_key"] for key in acme.ok("key", "list", "--json").data["keys"]
     }
@@ -70,14 +70,14 @@ def test_a_person_reads_names_before_keys(acme: Desk) -> None:
     assert f"error: the key {orders} is needed" in acme.run("key", "delete", orders).err  # and what of ORDERS
 
 
-def test_lint_names_the_key_that_signed(acme: Desk) -> None:
+def test_lint_names_the_key_that_signed(acme: Cli) -> None:
     keys = {key["name"]: key["public_key"] for key in acme.ok("key", "list", "--json").data["keys"]}
     acme.ok("operator", "edit", "--rm-sk", keys["ACME signing"], "--force")
     done = acme.run("lint")
     assert (done.code, f"operator ACME signing ({keys['ACME signing']})" in done.out) == (3, True), done.out
 
 
-def test_a_fingerprint_is_the_same_wherever_it_is_printed(acme: Desk) -> None:
+def test_a_fingerprint_is_the_same_wherever_it_is_printed(acme: Cli) -> None:
     key = acme.ok("account", "show", "ORDERS", "--json").data["subject"]
     fingerprint = acme.ok("key", "show", key, "--json").data["fingerprint"]
     assert len(fingerprint) == len("A:KZDV-VJ2U-MNDU-YAUF")

@@ -16,21 +16,21 @@ from seedless.seeds import SoftwareKey
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 
 @pytest.fixture
-def workspace(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    """A workspace on the store and the token of the desk, while stdin and stdout are closed."""
-    monkeypatch.setenv("TOKEN_PIN", desk.token.pin)
+def workspace(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """A workspace on the store and the token of a command line, while stdin and stdout are closed."""
+    monkeypatch.setenv("TOKEN_PIN", cli.token.pin)
     monkeypatch.setenv("SEEDLESS_CONFIG", "")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(desk.home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(cli.home))
     for name in ("stdin", "stdout"):
         closed = io.StringIO()
         closed.close()
         monkeypatch.setattr(sys, name, closed)
     with Workspace(
-        desk.store, module=desk.token.module, token=desk.token.label, pin_source="env:TOKEN_PIN"
+        cli.store, module=cli.token.module, token=cli.token.label, pin_source="env:TOKEN_PIN"
     ) as found:
         yield found
 
@@ -56,11 +56,11 @@ def test_a_key_that_a_jwt_needs_is_not_deleted(workspace: Workspace) -> None:
         workspace.keys.delete(workspace.operator().claims.sub)
 
 
-def test_an_inventory_that_was_lost_is_rebuilt_from_its_token(workspace: Workspace, desk: Desk) -> None:
+def test_an_inventory_that_was_lost_is_rebuilt_from_its_token(workspace: Workspace, cli: Cli) -> None:
     workspace.operators.add("ACME").sign()
     workspace.accounts.add("ORDERS").sign()
     before = {one.public_key: (one.role, one.name, one.uri) for one in workspace.keys.entries()}
-    (desk.store / "keyring.json").unlink()
+    (cli.store / "keyring.json").unlink()
     assert workspace.keys.entries() == ()
     registration = workspace.keys.register_all()
     assert len(registration.run(dry_run=True).entries) == 2
@@ -73,20 +73,20 @@ def test_an_inventory_that_was_lost_is_rebuilt_from_its_token(workspace: Workspa
 
 
 def test_keys_without_a_role_in_their_labels_are_skipped_with_the_reason(
-    workspace: Workspace, desk: Desk
+    workspace: Workspace, cli: Cli
 ) -> None:
-    desk.token.import_ed25519(bytes(range(32)), label="Digital Signature", id=b"\x02")
-    desk.token.import_ed25519(bytes(range(1, 33)), label="account:ORDERS", id=b"\x03")
+    cli.token.import_ed25519(bytes(range(32)), label="Digital Signature", id=b"\x02")
+    cli.token.import_ed25519(bytes(range(1, 33)), label="account:ORDERS", id=b"\x03")
     registered = workspace.keys.register_all().run()
     assert [entry.name for entry in registered.entries] == ["ORDERS"]
     [notice] = registered.notices
     assert notice.text == 'skipped the key "Digital Signature" (id 02): its label contains no role'
 
 
-def test_a_key_with_another_role_in_the_inventory_is_skipped(workspace: Workspace, desk: Desk) -> None:
-    desk.token.import_ed25519(bytes(range(32)), label="key", id=b"\x02")
+def test_a_key_with_another_role_in_the_inventory_is_skipped(workspace: Workspace, cli: Cli) -> None:
+    cli.token.import_ed25519(bytes(range(32)), label="key", id=b"\x02")
     [entry] = workspace.keys.register("operator", "ACME").run().entries
-    desk.token.import_ed25519(bytes(range(32)), label="account:ORDERS", id=b"\x03")
+    cli.token.import_ed25519(bytes(range(32)), label="account:ORDERS", id=b"\x03")
     registered = workspace.keys.register_all().run()
     assert registered.entries == ()
     assert f"the inventory has it as {entry.public_key}" in " ".join(map(str, registered.notices))
@@ -103,11 +103,11 @@ def test_a_role_that_no_key_on_a_token_has_is_refused(workspace: Workspace) -> N
         workspace.keys.create("curve", "X")
 
 
-def test_seeds_of_users_are_exported_into_files(workspace: Workspace, desk: Desk) -> None:
+def test_seeds_of_users_are_exported_into_files(workspace: Workspace, cli: Cli) -> None:
     workspace.operators.add("ACME").sign()
     workspace.accounts.add("ORDERS").sign()
     workspace.users.add("ORDERS", "app").sign()
-    export = workspace.keys.export(desk.home / "safe")
+    export = workspace.keys.export(cli.home / "safe")
     [key] = export.keys
     assert (key.name, str(key.public_key)) == ("ORDERS/app", workspace.user("ORDERS", "app").claims.sub)
     assert not key.path.exists()
@@ -115,16 +115,16 @@ def test_seeds_of_users_are_exported_into_files(workspace: Workspace, desk: Desk
     assert SoftwareKey.parse(key.path.read_text().strip()).public_key == key.public_key
 
 
-def test_the_command_rebuilds_an_inventory_that_was_lost(desk: Desk) -> None:
-    desk.found_system()
-    keys = desk.ok("key", "list", "--json").data["keys"]
-    (desk.store / "keyring.json").unlink()
-    registered = desk.ok("key", "register", "--all", "--json").data["keys"]
+def test_the_command_rebuilds_an_inventory_that_was_lost(cli: Cli) -> None:
+    cli.found_system()
+    keys = cli.ok("key", "list", "--json").data["keys"]
+    (cli.store / "keyring.json").unlink()
+    registered = cli.ok("key", "register", "--all", "--json").data["keys"]
     assert sorted(one["public_key"] for one in registered) == sorted(one["public_key"] for one in keys)
-    desk.ok("account", "edit", "ORDERS", "--conns", "5")
-    again = desk.ok("key", "register", "--all", "--json")
+    cli.ok("account", "edit", "ORDERS", "--conns", "5")
+    again = cli.ok("key", "register", "--all", "--json")
     assert (again.data["keys"], len(again.data["checked"])) == ([], 3)
-    said = desk.run("key", "register", "--all", "--role", "account")
+    said = cli.run("key", "register", "--all", "--role", "account")
     assert (said.code, "have their roles and names in their labels" in said.err) == (2, True)
 
 
@@ -140,10 +140,10 @@ def test_a_seed_is_imported_and_marked_as_such(workspace: Workspace) -> None:
         workspace.keys.import_key(key, "ORDERS", role="operator")
 
 
-def test_the_key_files_of_a_folder_go_where_they_belong(workspace: Workspace, desk: Desk) -> None:
+def test_the_key_files_of_a_folder_go_where_they_belong(workspace: Workspace, cli: Cli) -> None:
     workspace.operators.add("ACME").sign()
     folder, user, other = (
-        desk.home / "keys",
+        cli.home / "keys",
         SoftwareKey.generate(Role.USER),
         SoftwareKey.generate(Role.ACCOUNT),
     )

@@ -19,7 +19,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Desk = Any  # the fixtures in tests/conftest.py
+    Cli = Any  # the fixtures in tests/conftest.py
     Mounts = Any
     Run = Callable[..., bool]
 
@@ -69,16 +69,16 @@ def killing(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(desk: Desk, killing: Path) -> Iterator[Run]:
+def run(cli: Cli, killing: Path) -> Iterator[Run]:
     """Run a command that is killed before the n-th change of a file, 0 for never; return whether it ended."""
-    desk.ok("operator", "add", "ACME", "--yes")
-    operator = desk.ok("operator", "show", "--json").data["subject"]
-    (desk.home / "policy.toml").write_text(f'operator = "{operator}"\n')
-    env = desk.env_with(LD_PRELOAD=str(killing), SEEDLESS_POLICY=str(desk.home / "policy.toml"))
+    cli.ok("operator", "add", "ACME", "--yes")
+    operator = cli.ok("operator", "show", "--json").data["subject"]
+    (cli.home / "policy.toml").write_text(f'operator = "{operator}"\n')
+    env = cli.env_with(LD_PRELOAD=str(killing), SEEDLESS_POLICY=str(cli.home / "policy.toml"))
     with subprocess.Popen(
         [sys.executable, "-c", _SERVER],
         env=env,
-        cwd=desk.home,
+        cwd=cli.home,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -90,7 +90,7 @@ def run(desk: Desk, killing: Path) -> Iterator[Run]:
         def killed_before(number: int, *words: str) -> bool:
             print(json.dumps([number, words]), file=stdin, flush=True)
             code = json.loads(stdout.readline())
-            told = (desk.home / "stderr").read_text()
+            told = (cli.home / "stderr").read_text()
             # Killed behind the last file of the store, all is done: the same command has nothing left to do.
             is_done = code == 0 or (code == _USAGE and "is in the store already" in told)
             assert is_done or code == _SIGKILL, (words, number, told)
@@ -100,14 +100,14 @@ def run(desk: Desk, killing: Path) -> Iterator[Run]:
         stdin.close()
 
 
-def objects(desk: Desk) -> tuple[int, int]:
+def objects(cli: Cli) -> tuple[int, int]:
     """Return how many private and how many public keys a fresh process finds on the token.
 
     An object that has no label yet is none: SoftHSM writes that before any other part of a key.
     """
     done = subprocess.run(
         [sys.executable, "-c", _COUNT],
-        env=desk.env_with(LABEL=desk.token.label),
+        env=cli.env_with(LABEL=cli.token.label),
         capture_output=True,
         text=True,
         check=True,
@@ -116,8 +116,8 @@ def objects(desk: Desk) -> tuple[int, int]:
     return private, public
 
 
-def inventory(desk: Desk) -> list[dict[str, Any]]:
-    keys: list[dict[str, Any]] = desk.ok("key", "list", "--json").data["keys"]
+def inventory(cli: Cli) -> list[dict[str, Any]]:
+    keys: list[dict[str, Any]] = cli.ok("key", "list", "--json").data["keys"]
     return keys
 
 
@@ -138,8 +138,8 @@ def kills_in_a_row(run: Run, *words: str) -> int:
     return times
 
 
-def test_after_two_hundred_kills_each_key_is_used_and_there_is_none_too_many(desk: Desk, run: Run) -> None:
-    (desk.home / "tenants.toml").write_text("".join(f"[accounts.T{number}]\n" for number in range(4)))
+def test_after_two_hundred_kills_each_key_is_used_and_there_is_none_too_many(cli: Cli, run: Run) -> None:
+    (cli.home / "tenants.toml").write_text("".join(f"[accounts.T{number}]\n" for number in range(4)))
     kills = [
         accounts := kills_of_each(run, lambda name: ("account", "add", name, "--yes")),
         kills_in_a_row(run, "user", "add", "-a", "n1", "app", "--on-token", "--yes"),
@@ -150,43 +150,41 @@ def test_after_two_hundred_kills_each_key_is_used_and_there_is_none_too_many(des
     assert sum(kills) >= 200, kills
     assert min(kills) > 25, kills
     wanted = 1 + (accounts + 1) + 1 + 4 + 1 + 3
-    assert objects(desk) == (wanted, wanted)
-    keys = inventory(desk)
+    assert objects(cli) == (wanted, wanted)
+    keys = inventory(cli)
     assert len(keys) == wanted
     assert len({(key["role"], key["name"]) for key in keys}) == wanted
-    assert not (desk.store / "pending-keys.json").exists()
-    assert desk.ok("verify", "--json").data["ok"] is True
+    assert not (cli.store / "pending-keys.json").exists()
+    assert cli.ok("verify", "--json").data["ok"] is True
 
 
 @pytest.mark.parametrize("free_blocks", [0, 1, 2, 3])
-def test_a_full_disk_leaves_no_key_too_many(desk: Desk, mounts: Mounts, free_blocks: int) -> None:
-    desk.ok("operator", "add", "ACME", "--yes")
+def test_a_full_disk_leaves_no_key_too_many(cli: Cli, mounts: Mounts, free_blocks: int) -> None:
+    cli.ok("operator", "add", "ACME", "--yes")
     command = [sys.executable, "-m", "seedless", "account", "add", "ORDERS", "--yes"]
-    done = mounts.run_full(desk.store, *command, env=desk.env, free_blocks=free_blocks)
+    done = mounts.run_full(cli.store, *command, env=cli.env, free_blocks=free_blocks)
     assert done.returncode in {0, 1}, done.stderr
     assert ("the disk is full" in done.stderr) == (done.returncode == 1)
     if done.returncode:
-        desk.ok("account", "add", "ORDERS", "--yes")
-    assert objects(desk) == (2, 2)
-    assert [key["name"] for key in inventory(desk)].count("ORDERS") == 1
-    assert not (desk.store / "pending-keys.json").exists()
+        cli.ok("account", "add", "ORDERS", "--yes")
+    assert objects(cli) == (2, 2)
+    assert [key["name"] for key in inventory(cli)].count("ORDERS") == 1
+    assert not (cli.store / "pending-keys.json").exists()
 
 
-def test_keygen_creates_keys_however_many_the_inventory_holds(desk: Desk) -> None:
-    desk.ok("operator", "add", "ACME", "--yes")
-    (desk.home / "policy.toml").write_text(
-        f'operator = "{desk.ok("operator", "show", "--json").data["subject"]}"\n'
+def test_keygen_creates_keys_however_many_the_inventory_holds(cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME", "--yes")
+    (cli.home / "policy.toml").write_text(
+        f'operator = "{cli.ok("operator", "show", "--json").data["subject"]}"\n'
     )
-    (desk.home / "many.toml").write_text("".join(f"[accounts.T{number}]\n" for number in range(30)))
-    policy = ("--policy", str(desk.home / "policy.toml"))
-    desk.ok("apply", str(desk.home / "many.toml"), "--yes", *policy)
-    assert len(inventory(desk)) == 31
-    made = desk.ok(
-        "ceremony", "keygen", "ECMA", "--holder", "Ada", "-o", str(desk.home / "keys.json"), "--yes"
-    )
+    (cli.home / "many.toml").write_text("".join(f"[accounts.T{number}]\n" for number in range(30)))
+    policy = ("--policy", str(cli.home / "policy.toml"))
+    cli.ok("apply", str(cli.home / "many.toml"), "--yes", *policy)
+    assert len(inventory(cli)) == 31
+    made = cli.ok("ceremony", "keygen", "ECMA", "--holder", "Ada", "-o", str(cli.home / "keys.json"), "--yes")
     assert len(made.out.splitlines()) == 3
-    assert len(inventory(desk)) == 34
-    assert objects(desk) == (34, 34)
+    assert len(inventory(cli)) == 34
+    assert objects(cli) == (34, 34)
 
 
 _HALF = """
@@ -203,25 +201,25 @@ with token.open(user_pin=os.environ["TOKEN_PIN"], rw=True) as session:
 
 
 @pytest.mark.parametrize("half", ["private", "public"])
-def test_half_a_key_is_removed_and_the_key_is_created_anew(desk: Desk, half: str) -> None:
-    desk.ok("operator", "add", "ACME", "--yes")
-    token = inventory(desk)[0]["uri"].partition(";object=")[0]
+def test_half_a_key_is_removed_and_the_key_is_created_anew(cli: Cli, half: str) -> None:
+    cli.ok("operator", "add", "ACME", "--yes")
+    token = inventory(cli)[0]["uri"].partition(";object=")[0]
     uri = f"{token};object=account:ORDERS;id=%00%00%00%00%00%00%00%00;type=private"
     pending = {"role": "account", "name": "ORDERS", "uri": uri, "until": "registered"}
-    (desk.store / "pending-keys.json").write_text(json.dumps({"version": 1, "keys": [pending]}))
-    env = desk.env_with(LABEL=desk.token.label, HALF=half)
+    (cli.store / "pending-keys.json").write_text(json.dumps({"version": 1, "keys": [pending]}))
+    env = cli.env_with(LABEL=cli.token.label, HALF=half)
     subprocess.run([sys.executable, "-c", _HALF], env=env, check=True)
-    assert objects(desk) == ((2, 1) if half == "private" else (1, 2))
-    desk.ok("account", "add", "ORDERS", "--yes")
-    assert objects(desk) == (2, 2)
-    assert [key["name"] for key in inventory(desk)].count("ORDERS") == 1
-    assert not (desk.store / "pending-keys.json").exists()
+    assert objects(cli) == ((2, 1) if half == "private" else (1, 2))
+    cli.ok("account", "add", "ORDERS", "--yes")
+    assert objects(cli) == (2, 2)
+    assert [key["name"] for key in inventory(cli)].count("ORDERS") == 1
+    assert not (cli.store / "pending-keys.json").exists()
 
 
-def test_a_damaged_file_of_pending_keys_is_told_before_a_key_is_created(desk: Desk) -> None:
-    desk.ok("operator", "add", "ACME", "--yes")
-    (desk.store / "pending-keys.json").write_text('{"version": 1, "keys": [{"role": "king"}]}')
-    done = desk.run("account", "add", "ORDERS", "--yes")
+def test_a_damaged_file_of_pending_keys_is_told_before_a_key_is_created(cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME", "--yes")
+    (cli.store / "pending-keys.json").write_text('{"version": 1, "keys": [{"role": "king"}]}')
+    done = cli.run("account", "add", "ORDERS", "--yes")
     assert done.code == 1
     assert "pending-keys.json is damaged" in done.err
-    assert objects(desk) == (1, 1)
+    assert objects(cli) == (1, 1)

@@ -7,32 +7,32 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 
 @pytest.fixture
-def system(desk: Desk) -> Desk:
+def system(cli: Cli) -> Cli:
     """The account ORDERS, where orders go to v1 and v2."""
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "ORDERS")
-    mapping(desk, "add", "-f", "orders", "-t", "v1", "--weight", "90")
-    mapping(desk, "add", "-f", "orders", "-t", "v2", "--weight", "10")
-    return desk
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ORDERS")
+    mapping(cli, "add", "-f", "orders", "-t", "v1", "--weight", "90")
+    mapping(cli, "add", "-f", "orders", "-t", "v2", "--weight", "10")
+    return cli
 
 
-def mapping(desk: Desk, verb: str, *words: str) -> Any:  # noqa: ANN401 - what the desk gives
-    return desk.ok("account", "mapping", verb, "-a", "ORDERS", *words)
+def mapping(cli: Cli, verb: str, *words: str) -> Any:  # noqa: ANN401 - what a command returns
+    return cli.ok("account", "mapping", verb, "-a", "ORDERS", *words)
 
 
-def mappings(desk: Desk) -> Any:  # noqa: ANN401 - what JSON holds
-    return mapping(desk, "list", "--json").data["mappings"]
+def mappings(cli: Cli) -> Any:  # noqa: ANN401 - what JSON holds
+    return mapping(cli, "list", "--json").data["mappings"]
 
 
-def test_a_subject_is_shared_between_targets_by_weight(system: Desk) -> None:
+def test_a_subject_is_shared_between_targets_by_weight(system: Cli) -> None:
     assert mappings(system) == {"orders": [{"subject": "v1", "weight": 90}, {"subject": "v2", "weight": 10}]}
 
 
-def test_the_table_says_a_weight_that_is_not_written_as_100_percent(system: Desk) -> None:
+def test_the_table_says_a_weight_that_is_not_written_as_100_percent(system: Cli) -> None:
     mapping(system, "add", "-f", "x", "-t", "y", "--cluster", "EU")
     assert mapping(system, "list").out == (
         "FROM    TO  WEIGHT  CLUSTER\n"
@@ -42,7 +42,7 @@ def test_the_table_says_a_weight_that_is_not_written_as_100_percent(system: Desk
     )  # fmt: skip
 
 
-def test_a_weight_is_changed_where_it_stands(system: Desk) -> None:
+def test_a_weight_is_changed_where_it_stands(system: Cli) -> None:
     done = mapping(system, "edit", "-f", "orders", "-t", "v1", "--weight", "50")
     assert "changes  mapping: orders to v1 90%, v2 10% -> v1 50%, v2 10%, itself 40%\n" in done.err
     assert mappings(system)["orders"][0] == {"subject": "v1", "weight": 50}
@@ -55,12 +55,12 @@ def test_a_weight_is_changed_where_it_stands(system: Desk) -> None:
         pytest.param([], {}, id="all"),
     ],
 )
-def test_a_mapping_is_taken_out(system: Desk, words: list[str], left: Any) -> None:  # noqa: ANN401 - JSON
+def test_a_mapping_is_taken_out(system: Cli, words: list[str], left: Any) -> None:  # noqa: ANN401 - JSON
     mapping(system, "remove", "-f", "orders", *words)
     assert mappings(system) == left
 
 
-def test_a_cluster_has_weights_of_its_own(system: Desk) -> None:
+def test_a_cluster_has_weights_of_its_own(system: Cli) -> None:
     mapping(system, "add", "-f", "orders", "-t", "v3", "--weight", "100", "--cluster", "EU")
     mapping(system, "edit", "-f", "orders", "-t", "v3", "--weight", "70", "--cluster", "EU")
     mapping(system, "remove", "-f", "orders", "-t", "v2")
@@ -107,14 +107,14 @@ def test_a_cluster_has_weights_of_its_own(system: Desk) -> None:
         ),
     ],
 )
-def test_what_cannot_be_done_is_a_sentence(system: Desk, words: list[str], code: int, sentence: str) -> None:
+def test_what_cannot_be_done_is_a_sentence(system: Cli, words: list[str], code: int, sentence: str) -> None:
     before = system.files()
     done = system.run("account", "mapping", words[0], "-a", "ORDERS", *words[1:])
     assert (done.code, done.out, done.err) == (code, "", sentence)
     assert system.files() == before
 
 
-def test_more_than_all_messages_cannot_be_shared(system: Desk) -> None:
+def test_more_than_all_messages_cannot_be_shared(system: Cli) -> None:
     done = system.run(
         "account", "mapping", "add", "-a", "ORDERS", "-f", "orders", "-t", "v3", "--weight", "1"
     )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 AT = 1_700_000_000
 OPERATOR, SIGNING = (SoftwareKey(Role.OPERATOR, bytes([n]) * 32) for n in (1, 2))
@@ -36,9 +36,9 @@ def signed(claims: Claims[Any], key: SoftwareKey) -> Jwt[Any]:
 
 
 @pytest.fixture
-def nsc(desk: Desk) -> Path:
+def nsc(cli: Cli) -> Path:
     """The data folder of an nsc with one operator, one account with a scope, and one user."""
-    root: Path = desk.home / ".local/share/nats/nsc"
+    root: Path = cli.home / ".local/share/nats/nsc"
     files = {
         "ACME.jwt": signed(
             Claims(
@@ -69,7 +69,7 @@ def nsc(desk: Desk) -> Path:
         path = seed_file(root, key)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(key.reveal())
-    home = desk.home / ".config/nats/nsc"
+    home = cli.home / ".config/nats/nsc"
     home.mkdir(parents=True)
     (home / "nsc.json").write_text(json.dumps({"store_root": str(root / "stores"), "operator": "ACME"}))
     return root
@@ -89,9 +89,9 @@ def everything(folder: Path) -> dict[str, str]:
     }
 
 
-def test_a_dry_run_lists_the_keys_and_writes_nothing(desk: Desk, nsc: Path) -> None:
+def test_a_dry_run_lists_the_keys_and_writes_nothing(cli: Cli, nsc: Path) -> None:
     before = everything(nsc)
-    data = desk.ok("migrate", "nsc", "--dry-run", "--json").data
+    data = cli.ok("migrate", "nsc", "--dry-run", "--json").data
     assert [(key["name"], key["holds"], key["on_token"]) for key in data["keys"]] == [
         ("ACME", "seed", False),
         ("ACME signing", "seed", False),
@@ -102,33 +102,33 @@ def test_a_dry_run_lists_the_keys_and_writes_nothing(desk: Desk, nsc: Path) -> N
     assert everything(nsc) == before
 
 
-def test_the_seeds_go_onto_the_token_and_the_store_is_signed_with_them(desk: Desk, nsc: Path) -> None:
+def test_the_seeds_go_onto_the_token_and_the_store_is_signed_with_them(cli: Cli, nsc: Path) -> None:
     before = everything(nsc)
-    data = desk.ok("migrate", "nsc", "--yes", "--json").data
+    data = cli.ok("migrate", "nsc", "--yes", "--json").data
     assert [key["on_token"] for key in data["keys"]] == [True] * 4
     assert everything(nsc) == before
-    desk.env["SEEDLESS_STORE"] = str(nsc)
-    desk.ok("user", "add", "-a", "ORDERS", "late", "-K", "reader")
-    desk.ok("account", "add", "NEW")
-    assert desk.ok("verify").code == 0
+    cli.env["SEEDLESS_STORE"] = str(nsc)
+    cli.ok("user", "add", "-a", "ORDERS", "late", "-K", "reader")
+    cli.ok("account", "add", "NEW")
+    assert cli.ok("verify").code == 0
 
 
-def test_replaced_seeds_are_in_the_backup_and_the_files_hold_public_keys(desk: Desk, nsc: Path) -> None:
-    backup = desk.home / "safe"
-    desk.ok("migrate", "nsc", "--yes", "--replace-seeds", "--backup", str(backup))
+def test_replaced_seeds_are_in_the_backup_and_the_files_hold_public_keys(cli: Cli, nsc: Path) -> None:
+    backup = cli.home / "safe"
+    cli.ok("migrate", "nsc", "--yes", "--replace-seeds", "--backup", str(backup))
     for key in MOVED:
         assert seed_file(nsc, key).read_text() == str(key.public_key)
         copy = backup / seed_file(nsc, key).relative_to(nsc / "keys")
         assert copy.read_text() == key.reveal()
         assert copy.stat().st_mode & 0o777 == 0o600
     assert seed_file(nsc, USER).read_text() == USER.reveal()
-    assert desk.ok("migrate", "nsc", "--yes", "--json").data["keys"][0]["holds"] == "public key"
+    assert cli.ok("migrate", "nsc", "--yes", "--json").data["keys"][0]["holds"] == "public key"
 
 
-def test_a_second_run_finishes_what_the_first_left(desk: Desk, nsc: Path) -> None:
-    desk.ok("migrate", "nsc", "--yes")
+def test_a_second_run_finishes_what_the_first_left(cli: Cli, nsc: Path) -> None:
+    cli.ok("migrate", "nsc", "--yes")
     (nsc / "keyring.json").unlink()  # as if it had been ended between the token and the inventory
-    data = desk.ok("migrate", "nsc", "--yes", "--json").data
+    data = cli.ok("migrate", "nsc", "--yes", "--json").data
     assert [key["on_token"] for key in data["keys"]] == [True] * 4
 
 
@@ -140,53 +140,53 @@ def test_a_second_run_finishes_what_the_first_left(desk: Desk, nsc: Path) -> Non
     ],
 )
 def test_a_run_that_cannot_be_right_changes_nothing(
-    desk: Desk, nsc: Path, words: list[str], sentence: str
+    cli: Cli, nsc: Path, words: list[str], sentence: str
 ) -> None:
     before = everything(nsc)
-    done = desk.run("migrate", "nsc", *words, asks=True)
+    done = cli.run("migrate", "nsc", *words, asks=True)
     assert (done.code, done.out) == (2, "")
     assert sentence in done.err
     assert everything(nsc) == before
 
 
-def test_where_nsc_has_no_store_the_folder_to_name_is_said(desk: Desk) -> None:
-    done = desk.run("migrate", "nsc", "--data-dir", str(desk.home / "stores"))
+def test_where_nsc_has_no_store_the_folder_to_name_is_said(cli: Cli) -> None:
+    done = cli.run("migrate", "nsc", "--data-dir", str(cli.home / "stores"))
     assert (done.code, done.out) == (1, "")
     assert "there is no store of nsc in " in done.err
     assert "--data-dir" in done.err
 
 
-def test_a_backup_that_holds_something_else_replaces_nothing(desk: Desk, nsc: Path) -> None:
-    backup = desk.home / "safe"
+def test_a_backup_that_holds_something_else_replaces_nothing(cli: Cli, nsc: Path) -> None:
+    backup = cli.home / "safe"
     copy = backup / seed_file(nsc, OPERATOR).relative_to(nsc / "keys")
     copy.parent.mkdir(parents=True)
     copy.write_text("something else")
-    done = desk.run("migrate", "nsc", "--yes", "--replace-seeds", "--backup", str(backup))
+    done = cli.run("migrate", "nsc", "--yes", "--replace-seeds", "--backup", str(backup))
     assert done.code == 1
     assert "holds something else" in done.err
     assert seed_file(nsc, ACCOUNT).read_text() == ACCOUNT.reveal()
 
 
-def test_a_damaged_key_file_is_named(desk: Desk, nsc: Path) -> None:
+def test_a_damaged_key_file_is_named(cli: Cli, nsc: Path) -> None:
     seed_file(nsc, OPERATOR).write_text(SIGNING.reveal())
-    done = desk.run("migrate", "nsc", "--yes")
+    done = cli.run("migrate", "nsc", "--yes")
     assert done.code == 1
     assert f"{OPERATOR.public_key}.nk does not hold the key that it is named after" in done.err
     assert SIGNING.reveal() not in done.err
 
 
 def test_a_program_migrates_with_its_streams_closed(
-    desk: Desk, nsc: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, nsc: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TOKEN_PIN", desk.token.pin)
+    monkeypatch.setenv("TOKEN_PIN", cli.token.pin)
     monkeypatch.setenv("SEEDLESS_CONFIG", "")
     for name in ("stdin", "stdout"):
         closed = io.StringIO()
         closed.close()
         monkeypatch.setattr(sys, name, closed)
-    workspace = Workspace(module=desk.token.module, token=desk.token.label, pin_source="env:TOKEN_PIN")
+    workspace = Workspace(module=cli.token.module, token=cli.token.label, pin_source="env:TOKEN_PIN")
     migration = NscMigration(
-        workspace, config=desk.home / ".config/nats/nsc", data=nsc / "stores", keystore=nsc / "keys"
+        workspace, config=cli.home / ".config/nats/nsc", data=nsc / "stores", keystore=nsc / "keys"
     )
     with migration.workspace.lock():
         missing = migration.missing()
@@ -194,9 +194,9 @@ def test_a_program_migrates_with_its_streams_closed(
         entries = migration.import_keys(missing)
         assert [entry.made for entry in entries] == ["import"] * len(MOVED)
         assert migration.missing() == ()
-        replacement = migration.replacement(desk.home / "backup")
+        replacement = migration.replacement(cli.home / "backup")
         assert len(replacement.keys) == len(MOVED)
         replacement.run()
-        assert migration.replacement(desk.home / "backup").is_empty
+        assert migration.replacement(cli.home / "backup").is_empty
     assert seed_file(nsc, ACCOUNT).read_text() == str(ACCOUNT.public_key)
     assert migration.workspace.account("ORDERS").claims.sub == str(ACCOUNT.public_key)

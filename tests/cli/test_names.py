@@ -12,37 +12,37 @@ from seedless.seeds import SoftwareKey
 if TYPE_CHECKING:
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 KEY = SoftwareKey(Role.ACCOUNT, bytes(range(32)))
 
 
 @pytest.fixture
-def filled(desk: Desk) -> Desk:
-    desk.ok("operator", "add", "ACME")
+def filled(cli: Cli) -> Cli:
+    cli.ok("operator", "add", "ACME")
     for account, user in (("ORDERS", "app"), ("PAYROLL", "batch")):
-        desk.ok("account", "add", account)
-        desk.ok("user", "add", "-a", account, user)
-    return desk
+        cli.ok("account", "add", account)
+        cli.ok("user", "add", "-a", account, user)
+    return cli
 
 
 @pytest.mark.parametrize(
     ("name", "kind"), [("ACME", "operator"), ("ORDERS", "account"), ("PAYROLL/batch", "user")]
 )
-def test_a_jwt_of_the_store_is_shown_by_its_name_or_key(filled: Desk, name: str, kind: str) -> None:
+def test_a_jwt_of_the_store_is_shown_by_its_name_or_key(filled: Cli, name: str, kind: str) -> None:
     shown = filled.ok("show", name, "--json").data
     assert (shown["kind"], shown["name"]) == (kind, name.rpartition("/")[2])
     assert filled.ok("show", shown["subject"], "--json").data == shown
 
 
-def test_a_file_wins_over_a_name(filled: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_wins_over_a_name(filled: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(filled.home)
     filled.ok("account", "show", "PAYROLL", "--raw", "--output", "ORDERS")
     assert filled.ok("show", "ORDERS", "--json").data["name"] == "PAYROLL"
 
 
 @pytest.mark.parametrize("name", ["NOBODY", "ORDERS/nobody", "../ORDERS", "a/b/c", "ORDERS.jwt"])
-def test_a_name_that_nothing_has_is_a_mistake(filled: Desk, name: str) -> None:
+def test_a_name_that_nothing_has_is_a_mistake(filled: Cli, name: str) -> None:
     done = filled.run("show", name)
     assert done.code == 2
     assert done.err == (
@@ -51,48 +51,48 @@ def test_a_name_that_nothing_has_is_a_mistake(filled: Desk, name: str) -> None:
     )
 
 
-def test_users_of_all_accounts_are_listed(filled: Desk) -> None:
+def test_users_of_all_accounts_are_listed(filled: Cli) -> None:
     lines = filled.ok("user", "list").out.splitlines()
     assert lines[0].split() == ["ACCOUNT/USER", "PUBLIC", "KEY", "EXPIRES"]
     assert [line.split()[0] for line in lines[1:]] == ["ORDERS/app", "PAYROLL/batch"]
     assert [user["name"] for user in filled.ok("user", "list", "--json").data["users"]] == ["app", "batch"]
 
 
-def test_a_list_of_keys_fits_eighty_columns(desk: Desk) -> None:
+def test_a_list_of_keys_fits_eighty_columns(cli: Cli) -> None:
     name = "A-NAME-THAT-IS-LONGER-THAN-A-COLUMN"
-    desk.ok("operator", "add", name)
-    lines = desk.ok("key", "list").out.splitlines()
+    cli.ok("operator", "add", name)
+    lines = cli.ok("key", "list").out.splitlines()
     assert lines[0].split() == ["ROLE", "NAME", "KEY", "STATE", "TOKEN"]
     assert max(map(len, lines)) <= 80
     assert "A-NAME-THAT-IS-LONG…" in lines[1]
-    key = desk.ok("key", "list", "--json").data["keys"][0]["public_key"]
+    key = cli.ok("key", "list", "--json").data["keys"][0]["public_key"]
     assert f"{key[:15]}…" in lines[1]
-    assert key in desk.ok("key", "list", "--long").out
+    assert key in cli.ok("key", "list", "--long").out
 
 
-def test_the_public_key_of_a_seed_is_printed_and_nothing_of_the_seed(desk: Desk) -> None:
+def test_the_public_key_of_a_seed_is_printed_and_nothing_of_the_seed(cli: Cli) -> None:
     seed = KEY.reveal()
-    done = desk.ok("key", "public", stdin=f"{seed}\n")
+    done = cli.ok("key", "public", stdin=f"{seed}\n")
     assert (done.out, done.err) == (f"{KEY.public_key}\n", "")
-    (desk.home / "orders.nk").write_text(seed)
-    (desk.home / "orders.nk").chmod(0o600)
-    both = desk.ok("key", "public", str(desk.home / "orders.nk"), "--fingerprint")
+    (cli.home / "orders.nk").write_text(seed)
+    (cli.home / "orders.nk").chmod(0o600)
+    both = cli.ok("key", "public", str(cli.home / "orders.nk"), "--fingerprint")
     assert both.out == f"{KEY.public_key}  A:KZDV-VJ2U-MNDU-YAUF\n"
     assert seed not in both.out + both.err
 
 
-def test_what_is_no_seed_has_no_public_key(desk: Desk) -> None:
-    done = desk.run("key", "public", stdin="ORDERS\n")
+def test_what_is_no_seed_has_no_public_key(cli: Cli) -> None:
+    done = cli.run("key", "public", stdin="ORDERS\n")
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("error: stdin: ")
 
 
-def test_a_folder_has_no_role_and_a_file_needs_a_name(desk: Desk) -> None:
-    (desk.home / "seeds").mkdir()
-    done = desk.run("key", "import", str(desk.home / "seeds"), "--name", "X")
+def test_a_folder_has_no_role_and_a_file_needs_a_name(cli: Cli) -> None:
+    (cli.home / "seeds").mkdir()
+    done = cli.run("key", "import", str(cli.home / "seeds"), "--name", "X")
     assert done.code == 2
     assert "is a folder, whose keys have the roles and names of their jwts" in done.err
-    done = desk.run("key", "import", stdin=f"{KEY.reveal()}\n")
+    done = cli.run("key", "import", stdin=f"{KEY.reveal()}\n")
     assert (done.code, done.err) == (
         2, "error: a key on a token has the name of its owner\nhint: add --name\n"
     )  # fmt: skip
@@ -101,17 +101,17 @@ def test_a_folder_has_no_role_and_a_file_needs_a_name(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("old", "new"), [("take", "seedless key register"), ("import-folder", "seedless key import")]
 )
-def test_a_command_that_has_moved_names_the_new_one(desk: Desk, old: str, new: str) -> None:
-    done = desk.run("key", old)
+def test_a_command_that_has_moved_names_the_new_one(cli: Cli, old: str, new: str) -> None:
+    done = cli.run("key", old)
     assert (done.code, done.err) == (
         2, f'error: there is no command "{old}": use {new}\nhint: seedless key --help\n'
     )  # fmt: skip
 
 
-def test_a_token_is_named_by_its_label(desk: Desk) -> None:
-    desk.ok("operator", "add", "ACME", SEEDLESS_TOKEN=desk.token.label)
-    key = desk.ok("operator", "show", "--json").data["subject"]
-    keys = desk.ok("key", "list", "--token", desk.token.label, "--json").data["keys"]
+def test_a_token_is_named_by_its_label(cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME", SEEDLESS_TOKEN=cli.token.label)
+    key = cli.ok("operator", "show", "--json").data["subject"]
+    keys = cli.ok("key", "list", "--token", cli.token.label, "--json").data["keys"]
     assert [(row["public_key"], row["state"]) for row in keys] == [(key, "present")]
 
 
@@ -124,8 +124,8 @@ NO_TOKENS = {
 
 
 @pytest.mark.parametrize("case", NO_TOKENS)
-def test_a_token_that_is_not_there_is_named(desk: Desk, case: str) -> None:
+def test_a_token_that_is_not_there_is_named(cli: Cli, case: str) -> None:
     given, sentence = NO_TOKENS[case]
-    done = desk.run("token", "show", "--token", given)
+    done = cli.run("token", "show", "--token", given)
     assert done.code in {2, 4}
     assert sentence in done.err.splitlines()[0]

@@ -14,7 +14,7 @@ from seedless.cli.main import seedless
 from seedless.cli.nsc_words import COMMANDS, translated
 
 if TYPE_CHECKING:
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 DOCS = Path(__file__).parents[2] / "docs"
 OF_NSC = (Path(__file__).parents[1] / "docs/nsc-2.13.txt").read_text(encoding="utf-8")
@@ -58,14 +58,14 @@ def test_a_word_that_a_shell_would_read_is_quoted() -> None:
     assert shlex.split(shown)[-1] == "a.>"
 
 
-def test_a_command_of_nsc_ends_with_the_one_here(desk: Desk) -> None:
-    done = desk.run("describe", "account", "ORDERS")
+def test_a_command_of_nsc_ends_with_the_one_here(cli: Cli) -> None:
+    done = cli.run("describe", "account", "ORDERS")
     assert (done.code, done.out) == (2, "")
     assert done.err == 'error: "describe account" is a command of nsc\nhint: seedless account show ORDERS\n'
 
 
-def test_a_word_that_neither_has_is_a_mistake(desk: Desk) -> None:
-    done = desk.run("befriend", "account", "ORDERS")
+def test_a_word_that_neither_has_is_a_mistake(cli: Cli) -> None:
+    done = cli.run("befriend", "account", "ORDERS")
     assert (done.code, done.err) == (
         2, 'error: there is no command "befriend"\nhint: seedless --help\n'
     )  # fmt: skip

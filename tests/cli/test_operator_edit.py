@@ -15,7 +15,7 @@ from seedless.seeds import SoftwareKey
 if TYPE_CHECKING:
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     Stored = Any
 
 OWN_OPERATOR, OWN_ACCOUNT = (
@@ -24,17 +24,17 @@ OWN_OPERATOR, OWN_ACCOUNT = (
 
 
 @pytest.fixture
-def acme(desk: Desk) -> Desk:
-    """A desk with the operator ACME."""
-    desk.ok("operator", "add", "ACME")
-    return desk
+def acme(cli: Cli) -> Cli:
+    """A home with the operator ACME."""
+    cli.ok("operator", "add", "ACME")
+    return cli
 
 
-def stored(desk: Desk, name: str = "ACME") -> Stored:
-    return read((desk.store / f"stores/{name}/{name}.jwt").read_text())
+def stored(cli: Cli, name: str = "ACME") -> Stored:
+    return read((cli.store / f"stores/{name}/{name}.jwt").read_text())
 
 
-def test_an_operator_has_the_options_of_nsc(acme: Desk) -> None:
+def test_an_operator_has_the_options_of_nsc(acme: Cli) -> None:
     before = stored(acme)
     acme.ok(
         "operator", "edit", "-u", "nats://nats.acme.example:4222", "--service-url", "nats://a.example:4222",
@@ -52,7 +52,7 @@ def test_an_operator_has_the_options_of_nsc(acme: Desk) -> None:
     assert after.issued_at > before.issued_at
 
 
-def test_what_an_operator_has_is_taken_away_again(acme: Desk) -> None:
+def test_what_an_operator_has_is_taken_away_again(acme: Cli) -> None:
     acme.ok(
         "operator", "edit", "-u", "nats://x.example:4222", "-n", "nats://a.example:4222,nats://b.example:4222",
         "--tag", "one,two",
@@ -70,17 +70,15 @@ def test_what_an_operator_has_is_taken_away_again(acme: Desk) -> None:
     assert (body.operator_service_urls, body.tags) == (("nats://c.example:4222",), ())
 
 
-def test_a_new_operator_takes_the_same_options(desk: Desk) -> None:
-    desk.ok(
-        "operator", "add", "ACME", "--service-url", "nats://a.example:4222", "-u", "nats://x.example:4222"
-    )
-    body = stored(desk).claims.body
+def test_a_new_operator_takes_the_same_options(cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME", "--service-url", "nats://a.example:4222", "-u", "nats://x.example:4222")
+    body = stored(cli).claims.body
     assert (body.operator_service_urls, body.account_server_url) == (
         ("nats://a.example:4222",), "nats://x.example:4222",
     )  # fmt: skip
 
 
-def test_the_system_account_is_named_or_a_key_or_none(acme: Desk) -> None:
+def test_the_system_account_is_named_or_a_key_or_none(acme: Cli) -> None:
     subject = acme.ok("account", "add", "MONITOR", "--json").data["subject"]
     acme.ok("operator", "edit", "--system-account", "MONITOR")
     assert stored(acme).claims.body.system_account == subject
@@ -90,7 +88,7 @@ def test_the_system_account_is_named_or_a_key_or_none(acme: Desk) -> None:
     assert stored(acme).claims.body.system_account == ""
 
 
-def test_signing_keys_are_made_given_listed_and_removed(acme: Desk) -> None:
+def test_signing_keys_are_made_given_listed_and_removed(acme: Cli) -> None:
     acme.ok("operator", "edit", "--sk", f"generate,{OWN_OPERATOR}")
     (made,) = (key for key in stored(acme).claims.body.signing_keys if key != OWN_OPERATOR)
     shown = acme.ok("key", "show", made, "--json").data
@@ -108,7 +106,7 @@ def test_signing_keys_are_made_given_listed_and_removed(acme: Desk) -> None:
     assert stored(acme).claims.body.signing_keys == (made,)
 
 
-def test_a_signing_key_that_signs_accounts_is_removed_by_force_alone(acme: Desk) -> None:
+def test_a_signing_key_that_signs_accounts_is_removed_by_force_alone(acme: Cli) -> None:
     acme.ok("operator", "signing-key", "add")
     (key,) = stored(acme).claims.body.signing_keys
     acme.ok("account", "add", "ORDERS")
@@ -121,7 +119,7 @@ def test_a_signing_key_that_signs_accounts_is_removed_by_force_alone(acme: Desk)
     assert stored(acme).claims.body.signing_keys == ()
 
 
-def test_an_operator_becomes_strict_when_nothing_hangs_on_identities(acme: Desk) -> None:
+def test_an_operator_becomes_strict_when_nothing_hangs_on_identities(acme: Cli) -> None:
     done = acme.run("operator", "edit", "--require-signing-keys", TOKEN_PIN=None)
     assert (done.code, "has no signing key that could sign then" in done.err) == (2, True)
     acme.ok("account", "add", "ORDERS")
@@ -150,7 +148,7 @@ def test_an_operator_becomes_strict_when_nothing_hangs_on_identities(acme: Desk)
     assert stored(acme).claims.body.strict_signing_key_usage is False
 
 
-def test_under_a_strict_operator_an_edit_moves_an_account_to_a_signing_key(acme: Desk) -> None:
+def test_under_a_strict_operator_an_edit_moves_an_account_to_a_signing_key(acme: Cli) -> None:
     acme.ok("account", "add", "ORDERS")
     acme.ok("operator", "edit", "--sk", "generate", "--require-signing-keys", "--force")
     (key,) = stored(acme).claims.body.signing_keys
@@ -171,7 +169,7 @@ def test_under_a_strict_operator_an_edit_moves_an_account_to_a_signing_key(acme:
         pytest.param(["--set", "signing_key=x"], 2, "signing_key: there is no such member", id="a slip"),
     ],
 )  # fmt: skip
-def test_an_edit_that_cannot_be_is_refused(acme: Desk, words: list[str], code: int, sentence: str) -> None:
+def test_an_edit_that_cannot_be_is_refused(acme: Cli, words: list[str], code: int, sentence: str) -> None:
     files = acme.files()
     done = acme.run("operator", "edit", *words, TOKEN_PIN=None)
     assert (done.code, done.out) == (code, "")
@@ -179,7 +177,7 @@ def test_an_edit_that_cannot_be_is_refused(acme: Desk, words: list[str], code: i
     assert acme.files() == files
 
 
-def test_operators_are_listed_with_those_that_are_damaged(acme: Desk) -> None:
+def test_operators_are_listed_with_those_that_are_damaged(acme: Cli) -> None:
     acme.ok("operator", "add", "OTHER")
     data = acme.ok("operator", "list", "--json").data
     assert [one["name"] for one in data["operators"]] == ["ACME", "OTHER"]
@@ -191,11 +189,11 @@ def test_operators_are_listed_with_those_that_are_damaged(acme: Desk) -> None:
     assert done.out.splitlines()[2].split()[:2] == ["OTHER", "damaged"]
 
 
-def test_no_operators_are_an_empty_list(desk: Desk) -> None:
-    assert desk.ok("operator", "list", "--json").data["operators"] == []
+def test_no_operators_are_an_empty_list(cli: Cli) -> None:
+    assert cli.ok("operator", "list", "--json").data["operators"] == []
 
 
-def test_an_operator_is_shown_raw_or_in_parts(acme: Desk) -> None:
+def test_an_operator_is_shown_raw_or_in_parts(acme: Cli) -> None:
     assert acme.ok("operator", "show", "-R").out == f"{stored(acme).text}\n"
     assert json.loads(acme.ok("operator", "show", "-F", "nats.version").out) == 2
 
@@ -206,15 +204,15 @@ def test_an_operator_is_shown_raw_or_in_parts(acme: Desk) -> None:
     ids=["an expiry", "a new signing key", "signing-key add"],
 )
 def test_a_system_account_that_is_in_the_store_is_not_said_to_be_missing(
-    desk: Desk, words: tuple[str, ...]
+    cli: Cli, words: tuple[str, ...]
 ) -> None:
-    desk.ok("operator", "add", "ACME", "--sys")
-    assert "T004" not in desk.ok("operator", *words, "--dry-run").err
+    cli.ok("operator", "add", "ACME", "--sys")
+    assert "T004" not in cli.ok("operator", *words, "--dry-run").err
 
 
-def test_no_step_of_a_rotation_says_so_either(desk: Desk) -> None:
-    desk.ok("operator", "add", "ACME", "--sys", "--generate-signing-key")
+def test_no_step_of_a_rotation_says_so_either(cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME", "--sys", "--generate-signing-key")
     rotate = ("rotate", "operator-key")
     for words in ((), ("--without-servers",), ("--finish", "--without-servers")):
-        done = desk.ok(*rotate, *words)
+        done = cli.ok(*rotate, *words)
         assert ("issued: " in done.err, "T004" in done.err) == (True, False), words

@@ -19,14 +19,14 @@ from seedless.seeds import SoftwareKey
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 
 @dataclass
 class Forger:
     """Somebody who writes plans as they like, and has keys of their own."""
 
-    desk: Desk
+    cli: Cli
     members: dict[str, Any]
     old: str
     """ORDERS as it was once."""
@@ -38,11 +38,11 @@ class Forger:
 
     @property
     def store_account(self) -> str:
-        return str(self.desk.ok("account", "show", "ORDERS", "--json").data["jwt"])
+        return str(self.cli.ok("account", "show", "ORDERS", "--json").data["jwt"])
 
     @property
     def operator(self) -> Jwt[Any]:
-        return read(self.desk.ok("operator", "show", "--json").data["jwt"])
+        return read(self.cli.ok("operator", "show", "--json").data["jwt"])
 
     def placed(self, address: list[str], jwt: str | None, replaces: str | None) -> None:
         self.members["placements"] = [
@@ -57,26 +57,26 @@ class Forger:
         made = draft(claims or said.claims, issuer or said.issuer, at or said.issued_at)
         self.change["draft"] = made.signing_input.decode()
 
-    def run(self) -> Any:  # noqa: ANN401 - what the desk gives
+    def run(self) -> Any:  # noqa: ANN401 - what a command returns
         data = canonical(self.members) + b"\n"
-        path = self.desk.home / "forged.plan"
+        path = self.cli.home / "forged.plan"
         path.write_bytes(data)
         digest = hashlib.sha256(data).hexdigest()
-        return self.desk.run("sign", "--plan", str(path), "--expect", digest, PIN="0000", TOKEN_PIN="0000")
+        return self.cli.run("sign", "--plan", str(path), "--expect", digest, PIN="0000", TOKEN_PIN="0000")
 
 
 @pytest.fixture
-def forger(desk: Desk) -> Forger:
+def forger(cli: Cli) -> Forger:
     """A forger with the plan of an edit of ORDERS, which is right as it is."""
-    desk.found_system()
-    old = desk.ok("account", "show", "ORDERS", "--json").data["jwt"]
-    desk.ok("account", "edit", "ORDERS", "--tag", "team:a")
-    operator = desk.ok("operator", "show", "--json").data["subject"]
-    (desk.home / "policy.toml").write_text(f'operator = "{operator}"\n')
-    desk.env["SEEDLESS_POLICY"] = str(desk.home / "policy.toml")
-    path = desk.home / "orders.plan"
-    desk.ok("account", "edit", "ORDERS", "--tag", "team:b", "--plan", str(path))
-    return Forger(desk, json.loads(path.read_bytes()), old)
+    cli.found_system()
+    old = cli.ok("account", "show", "ORDERS", "--json").data["jwt"]
+    cli.ok("account", "edit", "ORDERS", "--tag", "team:a")
+    operator = cli.ok("operator", "show", "--json").data["subject"]
+    (cli.home / "policy.toml").write_text(f'operator = "{operator}"\n')
+    cli.env["SEEDLESS_POLICY"] = str(cli.home / "policy.toml")
+    path = cli.home / "orders.plan"
+    cli.ok("account", "edit", "ORDERS", "--tag", "team:b", "--plan", str(path))
+    return Forger(cli, json.loads(path.read_bytes()), old)
 
 
 def a_predecessor_that_was_rolled_back(forger: Forger) -> None:
@@ -119,9 +119,9 @@ def an_address_that_hides(forger: Forger) -> None:
 
 
 def a_user_in_the_folder_of_another_account(forger: Forger) -> None:
-    user = forger.desk.ok("user", "show", "-a", "ORDERS", "app", "--json").data["jwt"]
+    user = forger.cli.ok("user", "show", "-a", "ORDERS", "app", "--json").data["jwt"]
     forger.members["changes"] = []
-    account = forger.desk.ok("account", "show", "SYS", "--json").data["jwt"]
+    account = forger.cli.ok("account", "show", "SYS", "--json").data["jwt"]
     forger.members["around"] += [forger.store_account, account]
     forger.placed(["SYS", "app"], user, None)
 
@@ -217,11 +217,11 @@ def test_a_forged_plan_is_refused_and_changes_nothing(
     forger: Forger, forge: Callable[[Forger], None], sentence: str
 ) -> None:
     forge(forger)
-    before = forger.desk.files()
+    before = forger.cli.files()
     done = forger.run()
     assert (done.code in {1, 2, 3}, done.out) == (True, ""), done
     assert sentence in done.err
-    assert forger.desk.files() == before
+    assert forger.cli.files() == before
 
 
 @pytest.mark.parametrize(
@@ -232,19 +232,19 @@ def test_a_forged_plan_is_refused_and_changes_nothing(
 def test_without_a_policy_too_what_a_plan_signs_and_places_is_of_the_operator_of_the_store(
     forger: Forger, forge: Callable[[Forger], None]
 ) -> None:
-    (forger.desk.home / "policy.toml").unlink()
-    forger.desk.env.pop("SEEDLESS_POLICY")
+    (forger.cli.home / "policy.toml").unlink()
+    forger.cli.env.pop("SEEDLESS_POLICY")
     forge(forger)
-    path = forger.desk.home / "forged.plan"
+    path = forger.cli.home / "forged.plan"
     path.write_bytes(canonical(forger.members) + b"\n")
-    done = forger.desk.run("sign", "--plan", str(path), "--dry-run")
+    done = forger.cli.run("sign", "--plan", str(path), "--dry-run")
     assert done.code == 3, done
     assert "T001" in done.err
 
 
 def test_the_plan_that_was_not_forged_is_signed(forger: Forger) -> None:
     data = canonical(forger.members) + b"\n"
-    path = forger.desk.home / "orders.plan"
+    path = forger.cli.home / "orders.plan"
     assert path.read_bytes() == data
-    forger.desk.ok("sign", "--plan", str(path), "--expect", hashlib.sha256(data).hexdigest())
+    forger.cli.ok("sign", "--plan", str(path), "--expect", hashlib.sha256(data).hexdigest())
     assert isinstance(read(forger.store_account).claims.body, Account)

@@ -16,7 +16,7 @@ from seedless.store import open_store
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 STATE = """
 [operator]
@@ -28,27 +28,27 @@ name = "ACME"
 
 
 @pytest.fixture
-def workspace(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
-    """A workspace on the store and the token of the desk, while stdin and stdout are closed."""
-    monkeypatch.setenv("TOKEN_PIN", desk.token.pin)
+def workspace(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """A workspace on the store and the token of a command line, while stdin and stdout are closed."""
+    monkeypatch.setenv("TOKEN_PIN", cli.token.pin)
     monkeypatch.setenv("SEEDLESS_CONFIG", "")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(desk.home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(cli.home))
     for name in ("stdin", "stdout"):
         closed = io.StringIO()
         closed.close()
         monkeypatch.setattr(sys, name, closed)
     with Workspace(
-        desk.store, module=desk.token.module, token=desk.token.label, pin_source="env:TOKEN_PIN"
+        cli.store, module=cli.token.module, token=cli.token.label, pin_source="env:TOKEN_PIN"
     ) as found:
         yield found
 
 
-def test_a_desired_state_is_previewed_and_applied(workspace: Workspace, desk: Desk) -> None:
-    file = desk.home / "tenants.toml"
+def test_a_desired_state_is_previewed_and_applied(workspace: Workspace, cli: Cli) -> None:
+    file = cli.home / "tenants.toml"
     file.write_text(STATE)
     made = workspace.desired.preview(file)
     assert [change.draft.claims.name for change in made.plan.changes] == ["ACME", "ORDERS", "PAYROLL", "app"]
-    assert not desk.store.exists() or not list(desk.store.rglob("*.jwt"))
+    assert not cli.store.exists() or not list(cli.store.rglob("*.jwt"))
     applied = made.sign()
     assert (len(applied.jwts), applied.removed, applied.is_changed) == (4, (), True)
     assert workspace.user("ORDERS", "app").claims.name == "app"
@@ -57,8 +57,8 @@ def test_a_desired_state_is_previewed_and_applied(workspace: Workspace, desk: De
     assert again.sign() == Applied()
 
 
-def test_what_the_file_no_longer_names_is_removed_with_its_creds(workspace: Workspace, desk: Desk) -> None:
-    file = desk.home / "tenants.toml"
+def test_what_the_file_no_longer_names_is_removed_with_its_creds(workspace: Workspace, cli: Cli) -> None:
+    file = cli.home / "tenants.toml"
     file.write_text(STATE)
     workspace.desired.preview(file).sign()
     creds = workspace.store.creds_path("ORDERS", "app")
@@ -71,8 +71,8 @@ def test_what_the_file_no_longer_names_is_removed_with_its_creds(workspace: Work
     assert workspace.store.children("ORDERS") == ["web"]
 
 
-def test_a_store_exports_what_applies_to_it_without_a_change(workspace: Workspace, desk: Desk) -> None:
-    file = desk.home / "tenants.toml"
+def test_a_store_exports_what_applies_to_it_without_a_change(workspace: Workspace, cli: Cli) -> None:
+    file = cli.home / "tenants.toml"
     file.write_text(STATE)
     workspace.desired.preview(file).sign()
     state = workspace.desired.export()
@@ -80,11 +80,11 @@ def test_a_store_exports_what_applies_to_it_without_a_change(workspace: Workspac
     assert sorted(state["accounts"]) == ["ORDERS", "PAYROLL"]
 
 
-def test_a_plan_is_written_and_signed_later_by_its_digest(workspace: Workspace, desk: Desk) -> None:
-    file = desk.home / "tenants.toml"
+def test_a_plan_is_written_and_signed_later_by_its_digest(workspace: Workspace, cli: Cli) -> None:
+    file = cli.home / "tenants.toml"
     file.write_text(STATE)
     workspace.desired.preview(file).sign()
-    plan = desk.home / "limits.plan"
+    plan = cli.home / "limits.plan"
     digest = workspace.accounts.edit("ORDERS", limits={"conn": 5}).write(plan)
     with pytest.raises(Refused, match="the digest of the plan is not"):
         workspace.plans.preview(plan, expect="0" * 64)
@@ -97,9 +97,9 @@ def test_a_plan_is_written_and_signed_later_by_its_digest(workspace: Workspace, 
 
 
 def test_a_file_about_another_operator_goes_into_the_store_of_that_operator(
-    workspace: Workspace, desk: Desk
+    workspace: Workspace, cli: Cli
 ) -> None:
-    first, second = desk.home / "first.toml", desk.home / "second.toml"
+    first, second = cli.home / "first.toml", cli.home / "second.toml"
     first.write_text('[operator]\nname = "ACME"\n[accounts.ORDERS]\n')
     second.write_text('[operator]\nname = "OTHER"\n[accounts.PAYROLL]\n')
     workspace.desired.preview(first).sign()
@@ -107,5 +107,5 @@ def test_a_file_about_another_operator_goes_into_the_store_of_that_operator(
     first.write_text(first.read_text() + "[accounts.BILLING]\n")
     applied = workspace.desired.preview(first).sign()
     assert [jwt.claims.name for jwt in applied.jwts] == ["BILLING"]
-    assert open_store(desk.store, "ACME").children() == ["BILLING", "ORDERS"]
-    assert open_store(desk.store, "OTHER").children() == ["PAYROLL"]
+    assert open_store(cli.store, "ACME").children() == ["BILLING", "ORDERS"]
+    assert open_store(cli.store, "OTHER").children() == ["PAYROLL"]

@@ -14,43 +14,43 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 STRANGER = str(SoftwareKey(Role.OPERATOR, bytes(range(32))).public_key)
 
 
 @pytest.fixture
-def founded(desk: Desk) -> Desk:
-    """A desk with an operator, an account and a user."""
-    desk.found_system()
-    return desk
+def founded(cli: Cli) -> Cli:
+    """A home with an operator, an account and a user."""
+    cli.found_system()
+    return cli
 
 
-def pinned(desk: Desk, more: str = "", operator: str = "", name: str = "policy.toml") -> str:
-    path: Path = desk.home / name
-    operator = operator or desk.ok("operator", "show", "--json").data["subject"]
+def pinned(cli: Cli, more: str = "", operator: str = "", name: str = "policy.toml") -> str:
+    path: Path = cli.home / name
+    operator = operator or cli.ok("operator", "show", "--json").data["subject"]
     path.write_text(f'operator = "{operator}"\n{more}')
     return str(path)
 
 
-def digest(desk: Desk, path: str) -> str:
-    found: str = desk.ok("policy", "check", path, "--json").data["digest"]
+def digest(cli: Cli, path: str) -> str:
+    found: str = cli.ok("policy", "check", path, "--json").data["digest"]
     return found
 
 
-def test_a_policy_that_is_right_is_told_with_its_digest(founded: Desk) -> None:
+def test_a_policy_that_is_right_is_told_with_its_digest(founded: Cli) -> None:
     done = founded.ok("policy", "check", pinned(founded))
     assert re.fullmatch(r"sha256 [0-9a-f]{64}\n", done.out)
 
 
-def test_a_policy_that_is_wrong_is_told_with_the_place(founded: Desk) -> None:
+def test_a_policy_that_is_wrong_is_told_with_the_place(founded: Cli) -> None:
     done = founded.run("policy", "check", pinned(founded, "tokns = []\n"))
     assert done.code == 1
     assert "policy.toml: tokns is no key of a policy, did you mean tokens?" in done.err
     assert founded.run("policy", "explain", str(founded.home / "none.toml")).code == 2
 
 
-def test_a_policy_is_explained_in_sentences(founded: Desk) -> None:
+def test_a_policy_is_explained_in_sentences(founded: Cli) -> None:
     path = pinned(founded, '[names]\nuser = ["svc-*"]\n', STRANGER)
     done = founded.ok("policy", "explain", path)
     assert done.out.splitlines() == [
@@ -64,7 +64,7 @@ def test_a_policy_is_explained_in_sentences(founded: Desk) -> None:
     }
 
 
-def test_a_change_of_policy_is_shown_and_ends_with_5(founded: Desk) -> None:
+def test_a_change_of_policy_is_shown_and_ends_with_5(founded: Cli) -> None:
     old = pinned(founded, 'tokens = ["1"]\n', name="old.toml")
     new = pinned(founded, name="new.toml")
     done = founded.run("policy", "check", new, "--against", old)
@@ -74,7 +74,7 @@ def test_a_change_of_policy_is_shown_and_ends_with_5(founded: Desk) -> None:
     assert (done.code, done.out.splitlines()[0]) == (0, "nothing changes")
 
 
-def test_a_walk_that_the_policy_allows_prints_its_digest(founded: Desk) -> None:
+def test_a_walk_that_the_policy_allows_prints_its_digest(founded: Cli) -> None:
     path = pinned(founded)
     done = founded.ok("user", "add", "-a", "ORDERS", "one", "--policy", path)
     assert f"policy: sha256 {digest(founded, path)} (" in done.err
@@ -85,7 +85,7 @@ def test_a_walk_that_the_policy_allows_prints_its_digest(founded: Desk) -> None:
 
 
 @pytest.mark.parametrize("way", ["option", "environment", "configuration"])
-def test_a_walk_that_the_policy_refuses_signs_nothing(founded: Desk, way: str) -> None:
+def test_a_walk_that_the_policy_refuses_signs_nothing(founded: Cli, way: str) -> None:
     path = pinned(founded, '[names]\nuser = ["svc-*"]\n')
     before = founded.files()
     words, env = [], {}
@@ -102,7 +102,7 @@ def test_a_walk_that_the_policy_refuses_signs_nothing(founded: Desk, way: str) -
     assert founded.files() == before
 
 
-def test_a_policy_that_pins_another_operator_refuses_everything(founded: Desk) -> None:
+def test_a_policy_that_pins_another_operator_refuses_everything(founded: Cli) -> None:
     path = pinned(founded, operator=STRANGER)
     for words in (
         ["account", "add", "MORE"],
@@ -114,7 +114,7 @@ def test_a_policy_that_pins_another_operator_refuses_everything(founded: Desk) -
         assert "P001" in done.err
 
 
-def test_a_token_that_the_policy_does_not_list_gets_no_pin(founded: Desk) -> None:
+def test_a_token_that_the_policy_does_not_list_gets_no_pin(founded: Cli) -> None:
     path = pinned(founded, 'tokens = ["0000"]\n')
     done = founded.run("user", "add", "-a", "ORDERS", "more", "--policy", path, TOKEN_PIN=None)
     assert done.code == 3
@@ -123,13 +123,13 @@ def test_a_token_that_the_policy_does_not_list_gets_no_pin(founded: Desk) -> Non
     founded.ok("user", "add", "-a", "ORDERS", "more", "--policy", listed)
 
 
-def test_a_policy_that_is_not_there_stops_the_walk(founded: Desk) -> None:
+def test_a_policy_that_is_not_there_stops_the_walk(founded: Cli) -> None:
     done = founded.run("user", "add", "-a", "ORDERS", "x", "--policy", str(founded.home / "none.toml"))
     assert done.code == 2
     assert "there is no policy" in done.err
 
 
-def test_a_finding_is_lifted_by_its_code_and_shown_as_lifted(founded: Desk) -> None:
+def test_a_finding_is_lifted_by_its_code_and_shown_as_lifted(founded: Cli) -> None:
     words = ["user", "add", "-a", "ORDERS", "late", "--expiry", "2001-01-01"]
     done = founded.run(*words)
     assert done.code == 3
@@ -149,7 +149,7 @@ def test_a_finding_is_lifted_by_its_code_and_shown_as_lifted(founded: Desk) -> N
         pytest.param("C999", "no rule has the code C999", id="unknown"),
     ],
 )
-def test_what_cannot_be_lifted_is_an_error_of_usage(founded: Desk, code: str, message: str) -> None:
+def test_what_cannot_be_lifted_is_an_error_of_usage(founded: Cli, code: str, message: str) -> None:
     done = founded.run("user", "add", "-a", "ORDERS", "x", "--allow", code, TOKEN_PIN=None)
     assert done.code == 2
     assert message in done.err

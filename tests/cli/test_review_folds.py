@@ -19,12 +19,12 @@ from seedless.seeds import SoftwareKey
 if TYPE_CHECKING:
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 
-def lines_of(desk: Desk, *words: str) -> list[str]:
+def lines_of(cli: Cli, *words: str) -> list[str]:
     """Return the lines of a review but for keys and times."""
-    shown = desk.ok(*words, "--dry-run").err.splitlines()
+    shown = cli.ok(*words, "--dry-run").err.splitlines()
     hidden = ("  subject:", "  issuer:", "  issued:", "  name:", "  expires:")
     return [line for line in shown if not line.startswith(hidden)]
 
@@ -37,19 +37,19 @@ def new(body: Any) -> Change:  # noqa: ANN401 - the body of an account
 
 
 @pytest.fixture
-def acme(desk: Desk) -> Desk:
-    desk.ok("operator", "add", "ACME", "--sys")
-    return desk
+def acme(cli: Cli) -> Cli:
+    cli.ok("operator", "add", "ACME", "--sys")
+    return cli
 
 
-def test_the_exports_of_a_system_account_are_one_line(desk: Desk) -> None:
-    assert lines_of(desk, "operator", "add", "ACME", "--sys")[2:4] == [
+def test_the_exports_of_a_system_account_are_one_line(cli: Cli) -> None:
+    assert lines_of(cli, "operator", "add", "ACME", "--sys")[2:4] == [
         "account SYS (new: system account)",
         "  as usual: export, wildcard exports, unlimited, JetStream (-v shows them)",
     ]
 
 
-def test_verbose_shows_every_line(acme: Desk) -> None:
+def test_verbose_shows_every_line(acme: Cli) -> None:
     assert lines_of(acme, "account", "add", "ORDERS", "-v") == [
         "account ORDERS (new: new account)",
         "  wildcard exports: allowed",
@@ -58,7 +58,7 @@ def test_verbose_shows_every_line(acme: Desk) -> None:
     ]
 
 
-def test_a_limit_is_shown_and_what_is_left_without_one(acme: Desk) -> None:
+def test_a_limit_is_shown_and_what_is_left_without_one(acme: Cli) -> None:
     assert lines_of(acme, "account", "add", "ORDERS", "--conns", "5") == [
         "account ORDERS (new: new account)",
         "  limits: conn 5",
@@ -67,7 +67,7 @@ def test_a_limit_is_shown_and_what_is_left_without_one(acme: Desk) -> None:
     ]
 
 
-def test_what_a_new_user_may_publish_and_subscribe_is_always_shown(acme: Desk) -> None:
+def test_what_a_new_user_may_publish_and_subscribe_is_always_shown(acme: Cli) -> None:
     assert lines_of(acme, "user", "add", "-a", "SYS", "app") == [
         "user app (new: new user)",
         "  permissions: publish and subscribe to everything, or the account's defaults",
@@ -82,7 +82,7 @@ def test_an_account_with_one_export_more_than_a_system_account_shows_all_of_them
     assert [sum(row.startswith("export: ") for row in rows) for rows in shown] == [0, 3]
 
 
-def test_an_edit_and_json_fold_nothing(acme: Desk) -> None:
+def test_an_edit_and_json_fold_nothing(acme: Cli) -> None:
     acme.ok("account", "add", "ORDERS", "--conns", "5")
     edited = lines_of(acme, "account", "edit", "ORDERS", "--conns", "-1")
     assert "as usual" not in "\n".join(edited)

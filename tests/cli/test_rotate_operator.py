@@ -7,88 +7,88 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 ROTATE = ("rotate", "operator-key")
 ALONE = "--without-servers"
 
 
-def listed(desk: Desk) -> list[str]:
+def listed(cli: Cli) -> list[str]:
     """The signing keys that the operator lists."""
-    found: list[str] = desk.ok("operator", "show", "--json").data["claims"]["nats"]["signing_keys"]
+    found: list[str] = cli.ok("operator", "show", "--json").data["claims"]["nats"]["signing_keys"]
     return found
 
 
-def issuers(desk: Desk) -> dict[str, str]:
+def issuers(cli: Cli) -> dict[str, str]:
     """Who has issued each account."""
-    accounts = desk.ok("account", "list", "--json").data["accounts"]
+    accounts = cli.ok("account", "list", "--json").data["accounts"]
     return {one["name"]: one["issuer"] for one in accounts}
 
 
 @pytest.fixture
-def old(desk: Desk) -> str:
+def old(cli: Cli) -> str:
     """The one signing key of ACME, by which the accounts SYS and ORDERS are."""
-    desk.ok("operator", "add", "ACME", "--sys", "--generate-signing-key")
-    desk.ok("account", "add", "ORDERS")
-    (key,) = listed(desk)
-    assert issuers(desk) == {"SYS": key, "ORDERS": key}
+    cli.ok("operator", "add", "ACME", "--sys", "--generate-signing-key")
+    cli.ok("account", "add", "ORDERS")
+    (key,) = listed(cli)
+    assert issuers(cli) == {"SYS": key, "ORDERS": key}
     return key
 
 
-def test_the_first_step_lists_both_keys_and_signs_no_account(desk: Desk, old: str) -> None:
-    done = desk.ok(*ROTATE, "--json").data
+def test_the_first_step_lists_both_keys_and_signs_no_account(cli: Cli, old: str) -> None:
+    done = cli.ok(*ROTATE, "--json").data
     new = done["new"]
-    assert (done["stage"], done["old"], listed(desk)) == ("spread", old, [old, new])
+    assert (done["stage"], done["old"], listed(cli)) == ("spread", old, [old, new])
     assert [one["kind"] for one in done["signed"]] == ["operator"]
-    assert set(issuers(desk).values()) == {old}
+    assert set(issuers(cli).values()) == {old}
 
 
 def test_the_second_step_wants_servers_that_trust_the_new_key_or_somebody_who_vouches(
-    desk: Desk, old: str
+    cli: Cli, old: str
 ) -> None:
-    new = desk.ok(*ROTATE, "--json").data["new"]
-    done = desk.run(*ROTATE)
-    assert (done.code, done.out, set(issuers(desk).values())) == (2, "", {old})
+    new = cli.ok(*ROTATE, "--json").data["new"]
+    done = cli.run(*ROTATE)
+    assert (done.code, done.out, set(issuers(cli).values())) == (2, "", {old})
     assert "have to prove that they trust the new key" in done.err
-    done = desk.ok(*ROTATE, ALONE, "--json").data
-    assert (done["stage"], done["servers"], issuers(desk)) == ("remove", None, {"SYS": new, "ORDERS": new})
-    files = desk.files()
-    again = desk.ok(*ROTATE, ALONE, "--json", SEEDLESS_MODULE="/no/module").data
-    assert (again["stage"], again["signed"], desk.files()) == ("remove", [], files)
+    done = cli.ok(*ROTATE, ALONE, "--json").data
+    assert (done["stage"], done["servers"], issuers(cli)) == ("remove", None, {"SYS": new, "ORDERS": new})
+    files = cli.files()
+    again = cli.ok(*ROTATE, ALONE, "--json", SEEDLESS_MODULE="/no/module").data
+    assert (again["stage"], again["signed"], cli.files()) == ("remove", [], files)
 
 
-def test_the_old_key_goes_at_last_and_again_nothing_is_signed(desk: Desk, old: str) -> None:
-    new = desk.ok(*ROTATE, "--json").data["new"]
-    desk.ok(*ROTATE, ALONE)
-    done = desk.ok(*ROTATE, "--finish", ALONE, "--json").data
-    assert (done["stage"], done["old"], done["new"], listed(desk)) == ("forget", old, new, [new])
-    again = desk.ok(*ROTATE, "--finish", ALONE, "--json", SEEDLESS_MODULE="/no/module").data
+def test_the_old_key_goes_at_last_and_again_nothing_is_signed(cli: Cli, old: str) -> None:
+    new = cli.ok(*ROTATE, "--json").data["new"]
+    cli.ok(*ROTATE, ALONE)
+    done = cli.ok(*ROTATE, "--finish", ALONE, "--json").data
+    assert (done["stage"], done["old"], done["new"], listed(cli)) == ("forget", old, new, [new])
+    again = cli.ok(*ROTATE, "--finish", ALONE, "--json", SEEDLESS_MODULE="/no/module").data
     assert (again["stage"], again["signed"]) == ("forget", [])
 
 
-def test_the_old_key_stays_while_an_account_is_by_it(desk: Desk, old: str) -> None:
-    desk.ok(*ROTATE)
-    done = desk.run(*ROTATE, "--finish", ALONE)
-    assert (done.code, len(listed(desk))) == (3, 2)
+def test_the_old_key_stays_while_an_account_is_by_it(cli: Cli, old: str) -> None:
+    cli.ok(*ROTATE)
+    done = cli.run(*ROTATE, "--finish", ALONE)
+    assert (done.code, len(listed(cli))) == (3, 2)
     assert f"({old}) is still the issuer of ORDERS, SYS" in done.err
-    desk.ok(*ROTATE, ALONE)
-    desk.ok("account", "add", "LATE", "--issuer", old)
-    done = desk.run(*ROTATE, "--finish", ALONE)
+    cli.ok(*ROTATE, ALONE)
+    cli.ok("account", "add", "LATE", "--issuer", old)
+    done = cli.run(*ROTATE, "--finish", ALONE)
     assert (done.code, f"({old}) is still the issuer of LATE" in done.err) == (3, True)
 
 
-def test_the_old_key_stays_while_an_account_cannot_be_read(desk: Desk, old: str) -> None:
-    desk.ok(*ROTATE)
-    desk.ok(*ROTATE, ALONE)
-    (desk.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt").write_text("damaged")
-    done = desk.run(*ROTATE, "--finish", ALONE)
-    assert (done.code, len(listed(desk))) == (3, 2)
+def test_the_old_key_stays_while_an_account_cannot_be_read(cli: Cli, old: str) -> None:
+    cli.ok(*ROTATE)
+    cli.ok(*ROTATE, ALONE)
+    (cli.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt").write_text("damaged")
+    done = cli.run(*ROTATE, "--finish", ALONE)
+    assert (done.code, len(listed(cli))) == (3, 2)
     assert "it is not known whether it is still needed" in done.err
 
 
-def test_what_a_person_reads_are_lines_with_the_stage_and_what_is_next(desk: Desk, old: str) -> None:
-    lines = desk.ok(*ROTATE).out.splitlines()
-    new = next(key for key in listed(desk) if key != old)
+def test_what_a_person_reads_are_lines_with_the_stage_and_what_is_next(cli: Cli, old: str) -> None:
+    lines = cli.ok(*ROTATE).out.splitlines()
+    new = next(key for key in listed(cli) if key != old)
     assert lines[:5] == [
         f"operator ACME: {old} is replaced by {new}",
         "signed: 1 operator",
@@ -99,48 +99,48 @@ def test_what_a_person_reads_are_lines_with_the_stage_and_what_is_next(desk: Des
     assert [line.partition(":")[0] for line in lines[5:]] == ["next"]
 
 
-def test_the_end_before_the_beginning_is_refused(desk: Desk, old: str) -> None:
-    done = desk.run(*ROTATE, "--finish", ALONE, "--key", old)
+def test_the_end_before_the_beginning_is_refused(cli: Cli, old: str) -> None:
+    done = cli.run(*ROTATE, "--finish", ALONE, "--key", old)
     assert (done.code, f"no key takes the place of operator ACME signing ({old}) yet" in done.err) == (
         3,
         True,
     )
 
 
-def test_an_operator_that_signs_with_its_identity_is_sent_to_reissue(desk: Desk) -> None:
-    desk.found_system()
-    done = desk.run(*ROTATE)
+def test_an_operator_that_signs_with_its_identity_is_sent_to_reissue(cli: Cli) -> None:
+    cli.found_system()
+    done = cli.run(*ROTATE)
     assert (done.code, done.out) == (2, "")
     assert "operator ACME has no signing key: it signs with its identity" in done.err
     assert "hint: seedless operator reissue --convert-to-signing-key\n" in done.err
 
 
-def test_a_dry_run_of_each_step_shows_it_and_signs_nothing(desk: Desk, old: str) -> None:
-    files = desk.files()
-    assert [one["kind"] for one in desk.ok(*ROTATE, "--dry-run", "--json").data["changes"]] == ["operator"]
-    assert desk.files() == files
-    desk.ok(*ROTATE)
-    files = desk.files()
-    done = desk.ok(*ROTATE, ALONE, "--dry-run", "--json").data
+def test_a_dry_run_of_each_step_shows_it_and_signs_nothing(cli: Cli, old: str) -> None:
+    files = cli.files()
+    assert [one["kind"] for one in cli.ok(*ROTATE, "--dry-run", "--json").data["changes"]] == ["operator"]
+    assert cli.files() == files
+    cli.ok(*ROTATE)
+    files = cli.files()
+    done = cli.ok(*ROTATE, ALONE, "--dry-run", "--json").data
     assert [one["name"] for one in done["changes"]] == ["ORDERS", "SYS"]
-    assert desk.files() == files
-    desk.ok(*ROTATE, ALONE)
-    done = desk.ok(*ROTATE, "--finish", ALONE, "--dry-run", "--json").data
+    assert cli.files() == files
+    cli.ok(*ROTATE, ALONE)
+    done = cli.ok(*ROTATE, "--finish", ALONE, "--dry-run", "--json").data
     (change,) = done["changes"]
     assert [one["effect"] for one in change["differences"]] == ["narrows"]
-    assert len(listed(desk)) == 2
+    assert len(listed(cli)) == 2
 
 
-def test_an_emergency_signs_all_of_it_at_once(desk: Desk, old: str) -> None:
-    done = desk.ok(*ROTATE, "--emergency", "--key", old, "--json")
+def test_an_emergency_signs_all_of_it_at_once(cli: Cli, old: str) -> None:
+    done = cli.ok(*ROTATE, "--emergency", "--key", old, "--json")
     assert "until a server starts anew with the new operator jwt, it may refuse: ORDERS, SYS" in done.err
     new = done.data["new"]
     assert (done.data["stage"], done.data["old"]) == ("forget", old)
-    assert (listed(desk), issuers(desk)) == ([new], {"SYS": new, "ORDERS": new})
-    assert desk.ok("verify", "--json", *store_files(desk)).code == 0
-    again = desk.ok(*ROTATE, "--emergency", "--key", old, "--json", SEEDLESS_MODULE="/no/module").data
-    assert (again["stage"], again["signed"], listed(desk)) == ("forget", [], [new])
+    assert (listed(cli), issuers(cli)) == ([new], {"SYS": new, "ORDERS": new})
+    assert cli.ok("verify", "--json", *store_files(cli)).code == 0
+    again = cli.ok(*ROTATE, "--emergency", "--key", old, "--json", SEEDLESS_MODULE="/no/module").data
+    assert (again["stage"], again["signed"], listed(cli)) == ("forget", [], [new])
 
 
-def store_files(desk: Desk) -> list[str]:
-    return [str(path) for path in (desk.store / "stores").rglob("*.jwt")]
+def store_files(cli: Cli) -> list[str]:
+    return [str(path) for path in (cli.store / "stores").rglob("*.jwt")]

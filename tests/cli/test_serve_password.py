@@ -11,11 +11,11 @@ from nacl import pwhash
 from seedless.serve.backends.users import read_users
 
 if TYPE_CHECKING:
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 
-def test_a_password_that_is_typed_twice_becomes_an_entry_of_a_users_file(desk: Desk) -> None:
-    terminal = desk.terminal_for("serve", "password", "ada")
+def test_a_password_that_is_typed_twice_becomes_an_entry_of_a_users_file(cli: Cli) -> None:
+    terminal = cli.terminal_for("serve", "password", "ada")
     for first, second in (("correct horse", "correct house"), ("correct horse", "correct horse")):
         terminal.wait_for("New password for user ada: ")
         terminal.type(f"{first}\n")
@@ -30,18 +30,18 @@ def test_a_password_that_is_typed_twice_becomes_an_entry_of_a_users_file(desk: D
     assert pwhash.argon2id.verify(hashed.encode(), b"correct horse")
 
 
-def test_a_password_comes_from_a_source_and_json_has_the_hash(desk: Desk) -> None:
-    done = desk.ok("serve", "password", "--json", "--password-source", "env:SECRET", SECRET="correct horse")
+def test_a_password_comes_from_a_source_and_json_has_the_hash(cli: Cli) -> None:
+    done = cli.ok("serve", "password", "--json", "--password-source", "env:SECRET", SECRET="correct horse")
     assert done.data["name"] is None
     assert pwhash.argon2id.verify(done.data["password"].encode(), b"correct horse")
-    again = desk.ok("serve", "password", "--password-source", "env:SECRET", SECRET="correct horse")
+    again = cli.ok("serve", "password", "--password-source", "env:SECRET", SECRET="correct horse")
     assert again.out.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert again.out.strip() != done.data["password"]  # a salt of its own
 
 
-def test_a_name_with_quotes_is_one_entry(desk: Desk) -> None:
+def test_a_name_with_quotes_is_one_entry(cli: Cli) -> None:
     name = 'a"b\\c.d'
-    done = desk.ok("serve", "password", name, "--password-source", "env:SECRET", SECRET="x")
+    done = cli.ok("serve", "password", name, "--password-source", "env:SECRET", SECRET="x")
     assert list(tomllib.loads(done.out)) == [name]
 
 
@@ -67,8 +67,8 @@ def test_a_name_with_quotes_is_one_entry(desk: Desk) -> None:
         ),
     ],
 )
-def test_what_is_no_password_is_a_sentence(desk: Desk, words: tuple[str, ...], sentence: str) -> None:
-    done = desk.run("serve", "password", *words)
+def test_what_is_no_password_is_a_sentence(cli: Cli, words: tuple[str, ...], sentence: str) -> None:
+    done = cli.run("serve", "password", *words)
     assert done.code in {2, 4}
     assert done.err.startswith(f"error: {sentence}")
     assert "secret" not in done.err

@@ -16,61 +16,61 @@ from seedless.nkey import PublicKey
 if TYPE_CHECKING:
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 
-def test_a_pin_is_asked_on_the_terminal_and_not_shown(desk: Desk) -> None:
-    terminal = desk.terminal_for("operator", "add", "ACME", "--pin-source", "prompt")
+def test_a_pin_is_asked_on_the_terminal_and_not_shown(cli: Cli) -> None:
+    terminal = cli.terminal_for("operator", "add", "ACME", "--pin-source", "prompt")
     terminal.wait_for("Sign this jwt? [y/N]:")
     terminal.type("y\n")
-    terminal.wait_for(f'PIN for token "{desk.token.label}" (serial {desk.token.serial}): ')
-    terminal.type(f"{desk.token.pin}\n")
+    terminal.wait_for(f'PIN for token "{cli.token.label}" (serial {cli.token.serial}): ')
+    terminal.type(f"{cli.token.pin}\n")
     assert terminal.end() == 0
-    assert desk.token.pin not in terminal.said
+    assert cli.token.pin not in terminal.said
     assert "operator ACME: O" in terminal.said
 
 
-def test_a_review_that_is_not_agreed_to_signs_nothing(desk: Desk) -> None:
-    terminal = desk.terminal_for("operator", "add", "ACME")
+def test_a_review_that_is_not_agreed_to_signs_nothing(cli: Cli) -> None:
+    terminal = cli.terminal_for("operator", "add", "ACME")
     terminal.wait_for("Sign this jwt? [y/N]:")
     terminal.type("\n")
     assert terminal.end() == 3
     assert "error: not confirmed: nothing was signed" in terminal.said.replace("\x1b[31m", "").replace(
         "\x1b[0m", ""
     )
-    assert desk.files() == {}
+    assert cli.files() == {}
 
 
-def test_an_interrupt_at_the_prompt_for_the_pin_ends_with_130(desk: Desk) -> None:
-    terminal = desk.terminal_for("operator", "add", "ACME", "--yes", "--pin-source", "prompt")
+def test_an_interrupt_at_the_prompt_for_the_pin_ends_with_130(cli: Cli) -> None:
+    terminal = cli.terminal_for("operator", "add", "ACME", "--yes", "--pin-source", "prompt")
     terminal.wait_for("PIN for token")
     terminal.interrupt(lambda: terminal.type("\x03"))
     assert terminal.end() == 130
     assert "interrupted: nothing more was done" in terminal.said
     assert "Traceback" not in terminal.said
-    assert desk.files() == {}
+    assert cli.files() == {}
 
 
-def test_an_interrupt_at_the_review_ends_with_130(desk: Desk) -> None:
-    terminal = desk.terminal_for("operator", "add", "ACME")
+def test_an_interrupt_at_the_review_ends_with_130(cli: Cli) -> None:
+    terminal = cli.terminal_for("operator", "add", "ACME")
     terminal.wait_for("Sign this jwt? [y/N]:")
     terminal.interrupt(lambda: terminal.process.send_signal(signal.SIGINT))
     assert terminal.end() == 130
     assert "Traceback" not in terminal.said
-    assert desk.files() == {}
+    assert cli.files() == {}
 
 
-def test_with_yes_nobody_is_asked_and_the_review_is_on_stderr(desk: Desk) -> None:
-    done = desk.child("operator", "add", "ACME", "--yes")
+def test_with_yes_nobody_is_asked_and_the_review_is_on_stderr(cli: Cli) -> None:
+    done = cli.child("operator", "add", "ACME", "--yes")
     assert done.code == 0
     assert done.out.startswith("operator ACME: O")
     assert done.out.count("\n") == 1
     assert done.err.startswith("operator ACME (new: new operator)\n  subject: ")
 
 
-def test_a_pin_comes_through_a_descriptor(desk: Desk) -> None:
+def test_a_pin_comes_through_a_descriptor(cli: Cli) -> None:
     reading, writing = os.pipe()
-    os.write(writing, f"{desk.token.pin}\n".encode())
+    os.write(writing, f"{cli.token.pin}\n".encode())
     os.close(writing)
     done = subprocess.run(
         [
@@ -84,7 +84,7 @@ def test_a_pin_comes_through_a_descriptor(desk: Desk) -> None:
             "--pin-source",
             f"fd:{reading}",
         ],
-        env=desk.env_with(TOKEN_PIN=None),
+        env=cli.env_with(TOKEN_PIN=None),
         pass_fds=[reading],
         capture_output=True,
         check=False,
@@ -94,12 +94,12 @@ def test_a_pin_comes_through_a_descriptor(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("words", [["--help"], ["completion", "bash"]], ids=["help", "output"])
-def test_a_reader_that_goes_away_is_no_traceback(desk: Desk, words: list[str]) -> None:
+def test_a_reader_that_goes_away_is_no_traceback(cli: Cli, words: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
         [sys.executable, "-m", "seedless", *words],
-        env=desk.env_with(),
+        env=cli.env_with(),
         stdout=writing,
         stderr=subprocess.PIPE,
         check=False,
@@ -108,11 +108,11 @@ def test_a_reader_that_goes_away_is_no_traceback(desk: Desk, words: list[str]) -
     assert (done.returncode, done.stderr) == (1, b"")
 
 
-def test_an_output_that_is_full_is_an_error_and_no_traceback(desk: Desk) -> None:
+def test_an_output_that_is_full_is_an_error_and_no_traceback(cli: Cli) -> None:
     with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
         done = subprocess.run(
             [sys.executable, "-m", "seedless", "completion", "bash"],
-            env=desk.env_with(),
+            env=cli.env_with(),
             stdout=full,
             stderr=subprocess.PIPE,
             check=False,
@@ -121,24 +121,24 @@ def test_an_output_that_is_full_is_an_error_and_no_traceback(desk: Desk) -> None
     assert done.stderr == b"error: stdout cannot be written: no space left on device\n"
 
 
-def test_a_stream_that_cannot_write_a_line_of_the_tree_gets_escapes(desk: Desk) -> None:
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "ORDERS")
-    done = desk.child("tree", PYTHONIOENCODING="latin-1")
+def test_a_stream_that_cannot_write_a_line_of_the_tree_gets_escapes(cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ORDERS")
+    done = cli.child("tree", PYTHONIOENCODING="latin-1")
     assert done.code == 0
     assert "\\u2514\\u2500\\u2500 account ORDERS" in done.out
 
 
-def test_colours_are_for_terminals(desk: Desk) -> None:
-    assert "\x1b" not in desk.child("account", "list").err
-    terminal = desk.terminal_for("account", "list")
+def test_colours_are_for_terminals(cli: Cli) -> None:
+    assert "\x1b" not in cli.child("account", "list").err
+    terminal = cli.terminal_for("account", "list")
     assert terminal.end() == 2
     assert "\x1b[31merror:\x1b[0m " in terminal.said
 
 
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=["NO_COLOR", "dumb"])
-def test_a_terminal_gets_no_colours_where_they_are_not_wanted(desk: Desk, env: dict[str, str]) -> None:
-    quiet = dataclasses.replace(desk, env=desk.env | env)
+def test_a_terminal_gets_no_colours_where_they_are_not_wanted(cli: Cli, env: dict[str, str]) -> None:
+    quiet = dataclasses.replace(cli, env=cli.env | env)
     quiet.ok("operator", "add", "ACME")
     for words, code in ((("account", "show", "X"), 2), (("operator", "edit", "--tag", "a", "--dry-run"), 0)):
         terminal = quiet.terminal_for(*words)
@@ -147,40 +147,40 @@ def test_a_terminal_gets_no_colours_where_they_are_not_wanted(desk: Desk, env: d
         assert terminal.said
 
 
-def test_colours_can_be_forced_and_refused(desk: Desk) -> None:
-    forced = desk.child("account", "show", "X", CLICOLOR_FORCE="1").err
+def test_colours_can_be_forced_and_refused(cli: Cli) -> None:
+    forced = cli.child("account", "show", "X", CLICOLOR_FORCE="1").err
     assert forced.startswith("\x1b[31merror:\x1b[0m ")
-    assert "\x1b" not in desk.child("account", "show", "X", CLICOLOR_FORCE="0").err
-    assert "\x1b" not in desk.child("account", "show", "X", CLICOLOR_FORCE="1", NO_COLOR="1").err
-    assert "\x1b" in desk.child("account", "show", "X", CLICOLOR_FORCE="1", TERM="dumb").err
+    assert "\x1b" not in cli.child("account", "show", "X", CLICOLOR_FORCE="0").err
+    assert "\x1b" not in cli.child("account", "show", "X", CLICOLOR_FORCE="1", NO_COLOR="1").err
+    assert "\x1b" in cli.child("account", "show", "X", CLICOLOR_FORCE="1", TERM="dumb").err
 
 
-def test_quiet_leaves_errors_and_data_alone(desk: Desk) -> None:
-    desk.ok("operator", "add", "ACME")
-    noisy = desk.run("account", "add", "ORDERS", "--yes")
-    quiet = desk.run("account", "add", "PAYROLL", "--yes", "--quiet")
+def test_quiet_leaves_errors_and_data_alone(cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME")
+    noisy = cli.run("account", "add", "ORDERS", "--yes")
+    quiet = cli.run("account", "add", "PAYROLL", "--yes", "--quiet")
     assert "ORDERS" in noisy.err
     assert (quiet.code, quiet.err) == (0, "")
     assert "PAYROLL" in quiet.out
-    assert desk.run("account", "show", "X", "-q").err.startswith("error: ")
+    assert cli.run("account", "show", "X", "-q").err.startswith("error: ")
 
 
-def test_quiet_shows_what_a_person_is_asked_about(desk: Desk) -> None:
-    desk.ok("operator", "add", "ACME")
-    terminal = desk.terminal_for("account", "add", "ORDERS", "--quiet")
+def test_quiet_shows_what_a_person_is_asked_about(cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME")
+    terminal = cli.terminal_for("account", "add", "ORDERS", "--quiet")
     terminal.wait_for("?")
     assert "ORDERS" in terminal.said
     terminal.type("n\n")
     assert terminal.end() != 0
 
 
-def test_a_version_is_told(desk: Desk) -> None:
-    assert desk.ok("--version").out.startswith("seedless 0.")
+def test_a_version_is_told(cli: Cli) -> None:
+    assert cli.ok("--version").out.startswith("seedless 0.")
 
 
 @pytest.mark.parametrize("words", [[], ["token"], ["account"]], ids=["nothing", "a noun", "another noun"])
-def test_a_command_that_is_not_whole_gets_the_help(desk: Desk, words: list[str]) -> None:
-    done = desk.run(*words)
+def test_a_command_that_is_not_whole_gets_the_help(cli: Cli, words: list[str]) -> None:
+    done = cli.run(*words)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(f"Usage: seedless {''.join(word + ' ' for word in words)}[OPTIONS] COMMAND")
 
@@ -216,31 +216,31 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("case", MISTAKES)
-def test_a_mistake_in_the_command_is_told_with_what_to_do(desk: Desk, case: str) -> None:
+def test_a_mistake_in_the_command_is_told_with_what_to_do(cli: Cli, case: str) -> None:
     words, message, hint = MISTAKES[case]
-    desk.ok("operator", "add", "ACME")
-    before = desk.files()
-    done = desk.run(*words, SEEDLESS_MODULE="/nowhere.so")
+    cli.ok("operator", "add", "ACME")
+    before = cli.files()
+    done = cli.run(*words, SEEDLESS_MODULE="/nowhere.so")
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(f"error: {message}")
     assert f"hint: {hint}" in done.err or not hint
-    assert desk.files() == before
+    assert cli.files() == before
 
 
-def test_json_holds_no_character_that_a_terminal_obeys(desk: Desk) -> None:
-    desk.ok("operator", "add", "ACME")
+def test_json_holds_no_character_that_a_terminal_obeys(cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME")
     evil = "a\u202eb\x1b[31m\N{SNOWMAN}\U000e0001"
-    done = desk.ok("account", "add", "ORDERS", "--description", evil, "--json")
+    done = cli.ok("account", "add", "ORDERS", "--description", evil, "--json")
     assert done.data["claims"]["nats"]["description"] == evil
     assert done.out.replace("\n", "").isprintable()
     assert "\N{SNOWMAN}" in done.out
 
 
-def test_a_table_that_is_wider_than_the_terminal_has_each_cell_on_a_line(desk: Desk) -> None:
-    desk.ok("operator", "add", "ACME")
-    key = desk.ok("operator", "show", "--json").data["subject"]
-    assert desk.ok("key", "list", "--long").out.startswith("ROLE      NAME  PUBLIC KEY")
-    terminal = desk.terminal_for("key", "list", "--long")
+def test_a_table_that_is_wider_than_the_terminal_has_each_cell_on_a_line(cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME")
+    key = cli.ok("operator", "show", "--json").data["subject"]
+    assert cli.ok("key", "list", "--long").out.startswith("ROLE      NAME  PUBLIC KEY")
+    terminal = cli.terminal_for("key", "list", "--long")
     assert terminal.end() == 0
     lines = terminal.said.splitlines()
     assert lines[:5] == [

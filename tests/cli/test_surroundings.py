@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     Commands = Mapping[tuple[str, ...], click.Command]
 
 FORKING = r"""
@@ -190,15 +190,15 @@ def surrounding(request: pytest.FixtureRequest) -> Surrounding:
 
 
 @pytest.fixture
-def forking(desk: Desk, surrounding: Surrounding, tmp_path: Path) -> Iterator[Forking]:
+def forking(cli: Cli, surrounding: Surrounding, tmp_path: Path) -> Iterator[Forking]:
     folder = tmp_path / "streams"
     folder.mkdir()
-    desk.found_system()
-    desk.ok("account", "add", "ÖRDERS", "--description", "☃ snow")
+    cli.found_system()
+    cli.ok("account", "add", "ÖRDERS", "--description", "☃ snow")
     process = subprocess.Popen(
         [sys.executable, "-c", FORKING, json.dumps(surrounding.streams), str(folder)],
-        env=desk.env_with(**surrounding.env),
-        cwd=desk.home,
+        env=cli.env_with(**surrounding.env),
+        cwd=cli.home,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -229,12 +229,12 @@ def objections(surrounding: Surrounding, code: int, out: str, err: str, tracebac
 
 
 def test_every_command_ends_in_a_sentence_and_an_exit_code(
-    desk: Desk, forking: Forking, surrounding: Surrounding, commands: Commands
+    cli: Cli, forking: Forking, surrounding: Surrounding, commands: Commands
 ) -> None:
-    jwt = desk.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt"
-    key = desk.ok("account", "show", "ORDERS", "--json").data["subject"]
-    place = {"jwt": str(jwt), "home": str(desk.home), "key": key}
-    before, found = desk.files(), {}
+    jwt = cli.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt"
+    key = cli.ok("account", "show", "ORDERS", "--json").data["subject"]
+    place = {"jwt": str(jwt), "home": str(cli.home), "key": key}
+    before, found = cli.files(), {}
     helps = [[*words, "--help"] for words in commands]
     real = [
         invocation(words, command, place)
@@ -246,16 +246,16 @@ def test_every_command_ends_in_a_sentence_and_an_exit_code(
             if wrong := objections(surrounding, *done, forking.traceback):
                 found[" ".join(line)] = (wrong, done)
     assert found == {}
-    assert desk.files() == before
+    assert cli.files() == before
     assert (len(helps) > 90, len(real) > 80) == (True, True)
 
 
 def test_what_is_signed_is_recorded_or_nothing_is(
-    desk: Desk, forking: Forking, surrounding: Surrounding
+    cli: Cli, forking: Forking, surrounding: Surrounding
 ) -> None:
-    path = desk.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt"
+    path = cli.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt"
     before = path.read_text()
-    words = ["account", "edit", "ORDERS", "--tag", "seen", "-y", "--store", str(desk.store)]
+    words = ["account", "edit", "ORDERS", "--tag", "seen", "-y", "--store", str(cli.store)]
     (done,) = forking.run(words)
     assert objections(surrounding, *done, forking.traceback) == []
     assert done[0] == (1 if surrounding.streams[1] else 0)

@@ -13,26 +13,26 @@ from seedless.errors import UsageError
 from seedless.readiness import CheckStatus
 
 if TYPE_CHECKING:
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 
 @pytest.fixture
-def workspace(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """A workspace on the store and the token of the desk, while stdin and stdout are closed."""
-    monkeypatch.setenv("TOKEN_PIN", desk.token.pin)
+def workspace(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A workspace on the store and the token of a command line, while stdin and stdout are closed."""
+    monkeypatch.setenv("TOKEN_PIN", cli.token.pin)
     monkeypatch.setenv("SEEDLESS_CONFIG", "")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(desk.home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(cli.home))
     for name in ("stdin", "stdout"):
         closed = io.StringIO()
         closed.close()
         monkeypatch.setattr(sys, name, closed)
-    return Workspace(desk.store, module=desk.token.module, token=desk.token.label, pin_source="env:TOKEN_PIN")
+    return Workspace(cli.store, module=cli.token.module, token=cli.token.label, pin_source="env:TOKEN_PIN")
 
 
-def test_tokens_are_listed_and_shown(workspace: Workspace, desk: Desk) -> None:
-    assert desk.token.label in [token.label for token in workspace.tokens.list()]
-    assert workspace.tokens.show().label == desk.token.label
-    assert workspace.tokens.module() == desk.token.module
+def test_tokens_are_listed_and_shown(workspace: Workspace, cli: Cli) -> None:
+    assert cli.token.label in [token.label for token in workspace.tokens.list()]
+    assert workspace.tokens.show().label == cli.token.label
+    assert workspace.tokens.module() == cli.token.module
 
 
 def test_a_token_is_examined_and_keeps_no_key(workspace: Workspace) -> None:

@@ -12,33 +12,33 @@ import pytest
 if TYPE_CHECKING:
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 
 @pytest.fixture
-def traders(desk: Desk) -> Desk:
-    """A desk whose account `SHOP "1"` offers a stream, which `TAKER <b>` takes."""
-    desk.ok("operator", "add", "ACME")
+def traders(cli: Cli) -> Cli:
+    """A home whose account `SHOP "1"` offers a stream, which `TAKER <b>` takes."""
+    cli.ok("operator", "add", "ACME")
     export = [{"name": "news", "subject": "news.>", "type": "stream"}]
-    shop = desk.ok("account", "add", 'SHOP "1"', "--set", f"exports={json.dumps(export)}", "--json").data
+    shop = cli.ok("account", "add", 'SHOP "1"', "--set", f"exports={json.dumps(export)}", "--json").data
     taken = [{"name": "news", "subject": "news.>", "type": "stream", "account": shop["subject"]}]
-    desk.ok("account", "add", "TAKER <b>", "--set", f"imports={json.dumps(taken)}")
-    return desk
+    cli.ok("account", "add", "TAKER <b>", "--set", f"imports={json.dumps(taken)}")
+    return cli
 
 
-def test_the_tree_shows_exports_and_imports_in_detail(traders: Desk) -> None:
+def test_the_tree_shows_exports_and_imports_in_detail(traders: Cli) -> None:
     lines = traders.ok("tree", "--detail").out.splitlines()
     assert "│   └── export stream news.>" in lines
     assert any(line.startswith("    └── import stream news.> of A") for line in lines)
 
 
-def test_the_tree_leaves_users_out_on_request(desk: Desk) -> None:
-    desk.found_system()
-    assert "user app" in desk.ok("tree").out
-    assert "user app" not in desk.ok("tree", "--no-users").out
+def test_the_tree_leaves_users_out_on_request(cli: Cli) -> None:
+    cli.found_system()
+    assert "user app" in cli.ok("tree").out
+    assert "user app" not in cli.ok("tree", "--no-users").out
 
 
-def test_an_error_marks_its_account_with_its_code(traders: Desk) -> None:
+def test_an_error_marks_its_account_with_its_code(traders: Cli) -> None:
     damaged = traders.store / "stores/ACME/accounts/TAKER <b>/TAKER <b>.jwt"
     damaged.write_text("no jwt")
     text = traders.ok("tree").out
@@ -47,7 +47,7 @@ def test_an_error_marks_its_account_with_its_code(traders: Desk) -> None:
     assert [finding["code"] for finding in node["findings"]] == ["L001"]
 
 
-def test_a_mermaid_picture_quotes_every_name_and_draws_who_takes_from_whom(traders: Desk) -> None:
+def test_a_mermaid_picture_quotes_every_name_and_draws_who_takes_from_whom(traders: Cli) -> None:
     text = traders.ok("tree", "--format", "mermaid").out
     assert text.startswith("flowchart LR\n")
     assert '["account SHOP #quot;1#quot;<br>A' in text
@@ -55,14 +55,14 @@ def test_a_mermaid_picture_quotes_every_name_and_draws_who_takes_from_whom(trade
     assert ' == "stream news.#gt;" ==> ' in text
 
 
-def test_a_dot_picture_is_drawn_by_graphviz_as_it_stands(traders: Desk) -> None:
+def test_a_dot_picture_is_drawn_by_graphviz_as_it_stands(traders: Cli) -> None:
     path = traders.home / "tree.svg"
     traders.ok("tree", "--format", "svg", "-o", str(path))
     texts = {html.unescape(text) for text in re.findall(r"<text [^>]*>([^<]*)</text>", path.read_text())}
     assert {"operator ACME", 'account SHOP "1"', "account TAKER <b>", "news.>", "stream news.>"} <= texts
 
 
-def test_without_graphviz_svg_says_what_to_install(traders: Desk) -> None:
+def test_without_graphviz_svg_says_what_to_install(traders: Cli) -> None:
     done = traders.run("tree", "--format", "svg", PATH="/nowhere")
     assert (done.code, done.out) == (2, "")
     assert "install Graphviz, or take --format dot" in done.err

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 OPERATOR = SoftwareKey(Role.OPERATOR, bytes(range(32)))
 ACCOUNT = SoftwareKey(Role.ACCOUNT, bytes(range(1, 33)))
@@ -44,16 +44,16 @@ def old_account(folder: Path) -> Path:
     return path
 
 
-def test_a_jwt_of_version_1_is_signed_again_only_when_somebody_says_so(desk: Desk) -> None:
-    seed = desk.home / "operator.nk"
+def test_a_jwt_of_version_1_is_signed_again_only_when_somebody_says_so(cli: Cli) -> None:
+    seed = cli.home / "operator.nk"
     seed.write_text(OPERATOR.reveal())
-    desk.ok("key", "import", "--role", "operator", "--name", "ACME", str(seed))
-    desk.ok("operator", "add", "ACME", "-k", str(OPERATOR.public_key))
-    path = old_account(desk.home)
-    done = desk.run("sign", str(path), "--record")
+    cli.ok("key", "import", "--role", "operator", "--name", "ACME", str(seed))
+    cli.ok("operator", "add", "ACME", "-k", str(OPERATOR.public_key))
+    path = old_account(cli.home)
+    done = cli.run("sign", str(path), "--record")
     assert done.code == 1
     assert "claims of version 1 can be read and not signed" in done.err
-    made = read(desk.ok("sign", str(path), "--record", "--upgrade", "--json").data["jwt"])
+    made = read(cli.ok("sign", str(path), "--record", "--upgrade", "--json").data["jwt"])
     assert (made.claims.version, made.claims.sub) == (2, str(ACCOUNT.public_key))
     assert made.claims.body.limits.conn == 10
-    assert desk.ok("account", "show", "OLD", "--json").data["jwt"] == made.text
+    assert cli.ok("account", "show", "OLD", "--json").data["jwt"] == made.text

@@ -12,36 +12,36 @@ from seedless.trust import is_revoked
 if TYPE_CHECKING:
     from seedless.jwt import Jwt
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 
 @pytest.fixture
-def system(desk: Desk) -> Desk:
+def system(cli: Cli) -> Cli:
     """ORDERS with the users app and shop."""
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "ORDERS")
-    desk.ok("user", "add", "-a", "ORDERS", "app", "--expiry", "10d")
-    desk.ok("user", "add", "-a", "ORDERS", "shop")
-    return desk
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ORDERS")
+    cli.ok("user", "add", "-a", "ORDERS", "app", "--expiry", "10d")
+    cli.ok("user", "add", "-a", "ORDERS", "shop")
+    return cli
 
 
-def delete(desk: Desk, *words: str) -> Any:  # noqa: ANN401 - what the desk gives
-    return desk.ok("user", "delete", "-a", "ORDERS", *words)
+def delete(cli: Cli, *words: str) -> Any:  # noqa: ANN401 - what a command returns
+    return cli.ok("user", "delete", "-a", "ORDERS", *words)
 
 
-def account(desk: Desk) -> Jwt[Any]:
-    return read(desk.ok("account", "show", "ORDERS", "--json").data["jwt"])
+def account(cli: Cli) -> Jwt[Any]:
+    return read(cli.ok("account", "show", "ORDERS", "--json").data["jwt"])
 
 
-def user(desk: Desk, name: str) -> Jwt[Any]:
-    return read(desk.ok("user", "show", "-a", "ORDERS", name, "--json").data["jwt"])
+def user(cli: Cli, name: str) -> Jwt[Any]:
+    return read(cli.ok("user", "show", "-a", "ORDERS", name, "--json").data["jwt"])
 
 
-def users(desk: Desk) -> list[str]:
-    return [one["name"] for one in desk.ok("user", "list", "-a", "ORDERS", "--json").data["users"]]
+def users(cli: Cli) -> list[str]:
+    return [one["name"] for one in cli.ok("user", "list", "-a", "ORDERS", "--json").data["users"]]
 
 
-def test_a_user_whose_jwt_still_holds_is_revoked(system: Desk) -> None:
+def test_a_user_whose_jwt_still_holds_is_revoked(system: Cli) -> None:
     gone = user(system, "app")
     done = delete(system, "app")
     assert done.out == "user app: deleted and revoked\n"
@@ -52,7 +52,7 @@ def test_a_user_whose_jwt_still_holds_is_revoked(system: Desk) -> None:
     assert "user app (removed: deleted)\n" in done.err
 
 
-def test_a_user_that_was_signed_again_a_moment_ago_is_revoked_all_the_same(system: Desk) -> None:
+def test_a_user_that_was_signed_again_a_moment_ago_is_revoked_all_the_same(system: Cli) -> None:
     for number in range(4):
         system.ok("user", "edit", "-a", "ORDERS", "app", "--subs", str(number + 1))
     gone = user(system, "app")
@@ -61,7 +61,7 @@ def test_a_user_that_was_signed_again_a_moment_ago_is_revoked_all_the_same(syste
 
 
 def test_a_user_that_has_expired_is_not_revoked_and_nothing_is_signed(
-    system: Desk, monkeypatch: pytest.MonkeyPatch
+    system: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = user(system, "app").claims.exp + 1
     before = account(system).text
@@ -75,21 +75,21 @@ def test_a_user_that_has_expired_is_not_revoked_and_nothing_is_signed(
     ("flag", "revoked"),
     [pytest.param("--no-revoke", [], id="no"), pytest.param("--revoke", ["app", "shop"], id="yes")],
 )
-def test_revocation_is_as_it_is_said(system: Desk, flag: str, revoked: list[str]) -> None:
+def test_revocation_is_as_it_is_said(system: Cli, flag: str, revoked: list[str]) -> None:
     keys = {name: user(system, name).claims.sub for name in ("app", "shop")}
     assert delete(system, "app", "shop", flag, "--json").data["revoked"] == revoked
     assert set(account(system).claims.body.revocations) == {keys[name] for name in revoked}
     assert users(system) == []
 
 
-def test_a_user_that_is_revoked_already_is_not_revoked_again(system: Desk) -> None:
+def test_a_user_that_is_revoked_already_is_not_revoked_again(system: Cli) -> None:
     system.ok("account", "revoke", "-a", "ORDERS", "app")
     before = account(system).text
     assert delete(system, "app", "--json").data["revoked"] == []
     assert account(system).text == before
 
 
-def test_creds_and_seeds_stay_unless_they_are_to_go(system: Desk) -> None:
+def test_creds_and_seeds_stay_unless_they_are_to_go(system: Cli) -> None:
     app, shop = (system.store / f"keys/creds/ACME/ORDERS/{name}.creds" for name in ("app", "shop"))
     done = delete(system, "app")
     assert f"the creds stay: {app}; --rm-creds removes them\n" in done.err
@@ -105,7 +105,7 @@ def test_creds_and_seeds_stay_unless_they_are_to_go(system: Desk) -> None:
     assert not seed.exists()
 
 
-def test_the_seed_of_a_user_that_was_deleted_before_can_be_removed_later(system: Desk) -> None:
+def test_the_seed_of_a_user_that_was_deleted_before_can_be_removed_later(system: Cli) -> None:
     key = user(system, "app").claims.sub
     seed = system.store / f"keys/keys/U/{key[1:3]}/{key}.nk"
     delete(system, "app")
@@ -114,7 +114,7 @@ def test_the_seed_of_a_user_that_was_deleted_before_can_be_removed_later(system:
     assert not seed.exists()
 
 
-def test_the_files_that_would_go_are_shown_before(system: Desk) -> None:
+def test_the_files_that_would_go_are_shown_before(system: Cli) -> None:
     creds = system.store / "keys/creds/ACME/ORDERS/app.creds"
     done = delete(system, "app", "--rm-creds", "--dry-run", "--json")
     assert f"{creds} (removed)\n" in done.err
@@ -123,7 +123,7 @@ def test_the_files_that_would_go_are_shown_before(system: Desk) -> None:
     assert delete(system, "app", "--dry-run", "--json").data["files_removed"] == []
 
 
-def test_creds_that_stayed_can_be_removed_later(system: Desk) -> None:
+def test_creds_that_stayed_can_be_removed_later(system: Cli) -> None:
     creds = system.store / "keys/creds/ACME/ORDERS/app.creds"
     delete(system, "app")
     done = delete(system, "app", "shop", "--rm-creds", "--json")
@@ -132,19 +132,19 @@ def test_creds_that_stayed_can_be_removed_later(system: Desk) -> None:
     assert not creds.exists()
 
 
-def test_a_user_named_twice_is_deleted_once(system: Desk) -> None:
+def test_a_user_named_twice_is_deleted_once(system: Cli) -> None:
     assert delete(system, "app", "app", "--json").data["deleted"] == ["app"]
 
 
 @pytest.mark.parametrize("flag", ["--rm-creds", "--rm-nkey"])
-def test_a_plan_removes_no_files(system: Desk, flag: str) -> None:
+def test_a_plan_removes_no_files(system: Cli, flag: str) -> None:
     plan = str(system.home / "delete.plan")
     done = system.run("user", "delete", "-a", "ORDERS", "app", flag, "--plan", plan)
     assert done.code == 2
     assert done.err.startswith("error: a plan removes users, and no files\n")
 
 
-def test_the_plan_of_a_deletion_revokes_and_deletes_when_it_is_signed(system: Desk) -> None:
+def test_the_plan_of_a_deletion_revokes_and_deletes_when_it_is_signed(system: Cli) -> None:
     gone = user(system, "app")
     plan = str(system.home / "delete.plan")
     digest = delete(system, "app", "--plan", plan, "--json").data["digest"]
@@ -163,7 +163,7 @@ def test_the_plan_of_a_deletion_revokes_and_deletes_when_it_is_signed(system: De
     assert is_revoked(account(system), gone)
 
 
-def test_a_dry_run_and_a_plan_show_the_revocation_and_delete_nothing(system: Desk) -> None:
+def test_a_dry_run_and_a_plan_show_the_revocation_and_delete_nothing(system: Cli) -> None:
     before = system.files()
     dry = delete(system, "app", "--dry-run", "--json").data
     assert [one["address"] for one in dry["changes"]] == [["ORDERS"]]
@@ -173,7 +173,7 @@ def test_a_dry_run_and_a_plan_show_the_revocation_and_delete_nothing(system: Des
     assert system.files() == before
 
 
-def test_nobody_is_deleted_when_one_is_unknown(system: Desk) -> None:
+def test_nobody_is_deleted_when_one_is_unknown(system: Cli) -> None:
     before = system.files()
     done = system.run("user", "delete", "-a", "ORDERS", "app", "nobody")
     assert (done.code, done.out) == (2, "")
@@ -183,7 +183,7 @@ def test_nobody_is_deleted_when_one_is_unknown(system: Desk) -> None:
     assert system.files() == before
 
 
-def test_what_stays_and_what_servers_do_not_know_yet_is_told(system: Desk) -> None:
+def test_what_stays_and_what_servers_do_not_know_yet_is_told(system: Cli) -> None:
     system.ok("user", "add", "-a", "ORDERS", "clerk", "--on-token")
     key = user(system, "clerk").claims.sub
     done = delete(system, "clerk")

@@ -12,36 +12,36 @@ from seedless.jwt import read
 if TYPE_CHECKING:
     from seedless.jwt import Jwt
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 
 @pytest.fixture
-def system(desk: Desk) -> Desk:
+def system(cli: Cli) -> Cli:
     """The account ORDERS and its user app."""
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "ORDERS")
-    desk.ok("user", "add", "-a", "ORDERS", "app", "--allow-pub", "orders.>", "--tag", "shop", "--bearer")
-    return desk
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ORDERS")
+    cli.ok("user", "add", "-a", "ORDERS", "app", "--allow-pub", "orders.>", "--tag", "shop", "--bearer")
+    return cli
 
 
 @pytest.fixture
-def scoped(system: Desk) -> Desk:
+def scoped(system: Cli) -> Cli:
     """ORDERS with a scope, role `sensor`, and its user probe."""
     system.ok("account", "signing-key", "add", "-a", "ORDERS", "--role", "sensor", "--allow-pub", "sensors.>")
     system.ok("user", "add", "-a", "ORDERS", "probe", "--issuer", "sensor")
     return system
 
 
-def user(desk: Desk, name: str = "app") -> Jwt[Any]:
-    return read(desk.ok("user", "show", "-a", "ORDERS", name, "--json").data["jwt"])
+def user(cli: Cli, name: str = "app") -> Jwt[Any]:
+    return read(cli.ok("user", "show", "-a", "ORDERS", name, "--json").data["jwt"])
 
 
-def edit(desk: Desk, *words: str, name: str = "app") -> Any:  # noqa: ANN401 - what the desk gives
-    return desk.ok("user", "edit", "-a", "ORDERS", name, *words)
+def edit(cli: Cli, *words: str, name: str = "app") -> Any:  # noqa: ANN401 - what a command returns
+    return cli.ok("user", "edit", "-a", "ORDERS", name, *words)
 
 
-def creds_path(desk: Desk, name: str = "app") -> Any:  # noqa: ANN401 - a path
-    return desk.store / f"keys/creds/ACME/ORDERS/{name}.creds"
+def creds_path(cli: Cli, name: str = "app") -> Any:  # noqa: ANN401 - a path
+    return cli.store / f"keys/creds/ACME/ORDERS/{name}.creds"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def creds_path(desk: Desk, name: str = "app") -> Any:  # noqa: ANN401 - a path
     ],
 )
 def test_an_edit_changes_what_is_named_and_leaves_the_rest(
-    system: Desk, words: list[str], changed: dict[str, Any]
+    system: Cli, words: list[str], changed: dict[str, Any]
 ) -> None:
     before = system.ok("user", "show", "-a", "ORDERS", "app", "--json").data["claims"]["nats"]
     edit(system, *words)
@@ -72,7 +72,7 @@ def test_an_edit_changes_what_is_named_and_leaves_the_rest(
     assert after == {name: value for name, value in (before | changed).items() if value is not None}
 
 
-def test_the_key_stays_and_the_creds_get_the_new_jwt(system: Desk) -> None:
+def test_the_key_stays_and_the_creds_get_the_new_jwt(system: Cli) -> None:
     before = user(system)
     edit(system, "--expiry", "90d")
     after = user(system)
@@ -82,13 +82,13 @@ def test_the_key_stays_and_the_creds_get_the_new_jwt(system: Desk) -> None:
     assert parse_creds(creds_path(system).read_text()).jwt.text == after.text
 
 
-def test_an_edit_that_changes_nothing_signs_nothing(system: Desk) -> None:
+def test_an_edit_that_changes_nothing_signs_nothing(system: Cli) -> None:
     before = system.files()
     assert edit(system, "--tag", "SHOP").out == "user app: nothing to change\n"
     assert system.files() == before
 
 
-def test_an_edit_without_options_says_that_there_is_nothing_to_do(system: Desk) -> None:
+def test_an_edit_without_options_says_that_there_is_nothing_to_do(system: Cli) -> None:
     done = system.run("user", "edit", "-a", "ORDERS", "app")
     assert (done.code, done.err) == (
         2,
@@ -96,7 +96,7 @@ def test_an_edit_without_options_says_that_there_is_nothing_to_do(system: Desk) 
     )
 
 
-def test_an_edit_can_be_tried_dry_and_planned(system: Desk) -> None:
+def test_an_edit_can_be_tried_dry_and_planned(system: Cli) -> None:
     before = system.files()
     dry = edit(system, "--subs", "5", "--dry-run", "--json").data
     assert [one["address"] for one in dry["changes"]] == [["ORDERS", "app"]]
@@ -108,7 +108,7 @@ def test_an_edit_can_be_tried_dry_and_planned(system: Desk) -> None:
 @pytest.mark.parametrize(
     "words", [["--allow-pub", "x"], ["--subs", "5"], ["--bearer"], ["--set", "payload=5"]], ids=" ".join
 )
-def test_a_scoped_user_has_no_permissions_of_its_own(scoped: Desk, words: list[str]) -> None:
+def test_a_scoped_user_has_no_permissions_of_its_own(scoped: Cli, words: list[str]) -> None:
     done = scoped.run("user", "edit", "-a", "ORDERS", "probe", *words)
     assert done.code == 2
     assert done.err == (
@@ -117,7 +117,7 @@ def test_a_scoped_user_has_no_permissions_of_its_own(scoped: Desk, words: list[s
     )
 
 
-def test_a_scoped_user_keeps_its_scope_when_its_tags_and_expiry_change(scoped: Desk) -> None:
+def test_a_scoped_user_keeps_its_scope_when_its_tags_and_expiry_change(scoped: Cli) -> None:
     before = user(scoped, "probe")
     edit(scoped, "--tag", "north", "--expiry", "1y", name="probe")
     after = user(scoped, "probe")
@@ -125,7 +125,7 @@ def test_a_scoped_user_keeps_its_scope_when_its_tags_and_expiry_change(scoped: D
     assert after.claims.body.subs == 0
 
 
-def test_a_user_moves_into_a_scope_and_leaves_its_permissions_behind(scoped: Desk) -> None:
+def test_a_user_moves_into_a_scope_and_leaves_its_permissions_behind(scoped: Cli) -> None:
     done = edit(scoped, "--issuer", "sensor")
     after = user(scoped).claims
     account = scoped.ok("account", "show", "ORDERS", "--json").data["subject"]
@@ -138,7 +138,7 @@ def test_a_user_moves_into_a_scope_and_leaves_its_permissions_behind(scoped: Des
     assert "unlimited -> none" not in done.err
 
 
-def test_a_user_leaves_a_scope_only_with_limits_of_its_own(scoped: Desk) -> None:
+def test_a_user_leaves_a_scope_only_with_limits_of_its_own(scoped: Cli) -> None:
     account = scoped.ok("account", "show", "ORDERS", "--json").data["subject"]
     done = scoped.run("user", "edit", "-a", "ORDERS", "probe", "--issuer", account)
     assert done.code == 2
@@ -149,7 +149,7 @@ def test_a_user_leaves_a_scope_only_with_limits_of_its_own(scoped: Desk) -> None
     assert str(user(scoped, "probe").issuer) == account
 
 
-def test_a_rename_keeps_the_key_and_moves_jwt_and_creds(system: Desk) -> None:
+def test_a_rename_keeps_the_key_and_moves_jwt_and_creds(system: Cli) -> None:
     before = user(system)
     done = system.ok("user", "rename", "-a", "ORDERS", "app", "shop")
     after = user(system, "shop")
@@ -161,7 +161,7 @@ def test_a_rename_keeps_the_key_and_moves_jwt_and_creds(system: Desk) -> None:
     assert system.run("user", "show", "-a", "ORDERS", "app").code == 2
 
 
-def test_a_rename_that_was_ended_before_the_old_name_was_gone_goes_on(system: Desk) -> None:
+def test_a_rename_that_was_ended_before_the_old_name_was_gone_goes_on(system: Cli) -> None:
     places = (system.store / "stores/ACME/accounts/ORDERS/users/app.jwt", creds_path(system))
     old = [path.read_text() for path in places]
     system.ok("user", "rename", "-a", "ORDERS", "app", "shop")
@@ -183,7 +183,7 @@ def test_a_rename_that_was_ended_before_the_old_name_was_gone_goes_on(system: De
         pytest.param(["app", "a/b"], 'the name "a/b" holds a /', id="no name of a file"),
     ],
 )
-def test_a_name_that_cannot_be_is_a_sentence(system: Desk, words: list[str], sentence: str) -> None:
+def test_a_name_that_cannot_be_is_a_sentence(system: Cli, words: list[str], sentence: str) -> None:
     system.ok("user", "add", "-a", "ORDERS", "other")
     before = system.files()
     done = system.run("user", "rename", "-a", "ORDERS", *words)
@@ -192,7 +192,7 @@ def test_a_name_that_cannot_be_is_a_sentence(system: Desk, words: list[str], sen
     assert system.files() == before
 
 
-def test_a_user_is_shown_raw_by_field_and_into_a_file(system: Desk) -> None:
+def test_a_user_is_shown_raw_by_field_and_into_a_file(system: Cli) -> None:
     words = ("user", "show", "-a", "ORDERS", "app")
     jwt = user(system)
     assert system.ok(*words, "--raw").out == f"{jwt.text}\n"
@@ -226,7 +226,7 @@ def test_a_user_is_shown_raw_by_field_and_into_a_file(system: Desk) -> None:
         pytest.param(["-F", "sub", "--raw"], "the jwt itself has no fields", id="raw"),
     ],
 )
-def test_a_field_that_is_not_there_is_a_sentence(system: Desk, words: list[str], told: str) -> None:
+def test_a_field_that_is_not_there_is_a_sentence(system: Cli, words: list[str], told: str) -> None:
     done = system.run("user", "show", "-a", "ORDERS", "app", *words)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(f"error: {told}")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from seedless.jwt import Jwt
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 ACCOUNT, SIGNING, STRANGER = (SoftwareKey(Role.ACCOUNT, bytes([n]) * 32) for n in (41, 42, 43))
 APP = SoftwareKey(Role.USER, bytes([44]) * 32)
@@ -26,12 +26,12 @@ TIME = 1_750_000_000
 
 
 @pytest.fixture
-def system(desk: Desk) -> Desk:
+def system(cli: Cli) -> Cli:
     """The account ELSEWHERE, whose keys are not here."""
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "ELSEWHERE", "--public-key", str(ACCOUNT.public_key),
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ELSEWHERE", "--public-key", str(ACCOUNT.public_key),
             "--set", f'signing_keys=["{SIGNING.public_key}"]')  # fmt: skip
-    return desk
+    return cli
 
 
 def signed(key: SoftwareKey = ACCOUNT, *, at: int = TIME, name: str = "app", **members: Any) -> Jwt[Any]:  # noqa: ANN401 - of a user
@@ -40,13 +40,13 @@ def signed(key: SoftwareKey = ACCOUNT, *, at: int = TIME, name: str = "app", **m
     return made.complete(key.sign(made.signing_input))
 
 
-def written(desk: Desk, text: str) -> str:
-    file: Path = desk.home / "given"
+def written(cli: Cli, text: str) -> str:
+    file: Path = cli.home / "given"
     file.write_text(text)
     return str(file)
 
 
-def test_a_jwt_is_placed_byte_for_byte_and_no_token_is_opened(system: Desk) -> None:
+def test_a_jwt_is_placed_byte_for_byte_and_no_token_is_opened(system: Cli) -> None:
     jwt = signed()
     done = system.ok("user", "import", written(system, f"{jwt.text}\n"), TOKEN_PIN="0000")
     assert done.out == "user app: imported into account ELSEWHERE\n"
@@ -54,13 +54,13 @@ def test_a_jwt_is_placed_byte_for_byte_and_no_token_is_opened(system: Desk) -> N
     assert (system.store / "stores/ACME/accounts/ELSEWHERE/users/app.jwt").read_text() == jwt.text
 
 
-def test_a_user_by_a_signing_key_that_names_its_account_is_placed(system: Desk) -> None:
+def test_a_user_by_a_signing_key_that_names_its_account_is_placed(system: Cli) -> None:
     jwt = signed(SIGNING, issuer_account=str(ACCOUNT.public_key))
     done = system.ok("user", "import", "-", "--json", stdin=jwt.text)
     assert (done.data["jwt"], done.data["account"], done.data["creds"]) == (jwt.text, "ELSEWHERE", None)
 
 
-def test_the_seed_of_a_creds_file_is_kept(system: Desk) -> None:
+def test_the_seed_of_a_creds_file_is_kept(system: Cli) -> None:
     jwt = signed()
     done = system.ok("user", "import", written(system, format_creds(jwt, APP)), "--json")
     creds = parse_creds((system.store / "keys/creds/ACME/ELSEWHERE/app.creds").read_text())
@@ -68,7 +68,7 @@ def test_the_seed_of_a_creds_file_is_kept(system: Desk) -> None:
     assert done.data["creds"] == str(system.store / "keys/creds/ACME/ELSEWHERE/app.creds")
 
 
-def test_a_seed_of_somebody_else_is_refused(system: Desk) -> None:
+def test_a_seed_of_somebody_else_is_refused(system: Cli) -> None:
     text = format_creds(signed(), APP).replace(APP.reveal(), SoftwareKey(Role.USER, bytes(32)).reveal())
     done = system.run("user", "import", written(system, text))
     assert done.code == 1
@@ -90,7 +90,7 @@ def test_a_seed_of_somebody_else_is_refused(system: Desk) -> None:
         pytest.param(signed(name="/" * 84), "the name ", id="no name of a file"),
     ],
 )  # fmt: skip
-def test_a_user_that_servers_would_refuse_is_a_sentence(system: Desk, jwt: Jwt[Any], sentence: str) -> None:
+def test_a_user_that_servers_would_refuse_is_a_sentence(system: Cli, jwt: Jwt[Any], sentence: str) -> None:
     before = system.files()
     done = system.run("user", "import", "-", stdin=jwt.text)
     assert (done.code, done.out) == (2, "")
@@ -98,13 +98,13 @@ def test_a_user_that_servers_would_refuse_is_a_sentence(system: Desk, jwt: Jwt[A
     assert system.files() == before
 
 
-def test_a_jwt_of_another_kind_is_a_sentence(system: Desk) -> None:
+def test_a_jwt_of_another_kind_is_a_sentence(system: Cli) -> None:
     account = system.ok("account", "show", "ELSEWHERE", "--raw").out
     done = system.run("user", "import", "-", stdin=account)
     assert done.err.startswith("error: stdin: this is a jwt of kind account, and not a user's\n")
 
 
-def test_what_the_rules_say_against_a_user_stands_against_its_import(system: Desk) -> None:
+def test_what_the_rules_say_against_a_user_stands_against_its_import(system: Cli) -> None:
     jwt = signed(src=("anywhere",))
     done = system.run("user", "import", "-", stdin=jwt.text)
     assert done.code == 3
@@ -122,7 +122,7 @@ def test_what_the_rules_say_against_a_user_stands_against_its_import(system: Des
     ],
 )
 def test_a_user_of_the_store_gives_way_to_a_newer_jwt_only(
-    system: Desk, at: int, words: list[str], code: int, told: str
+    system: Cli, at: int, words: list[str], code: int, told: str
 ) -> None:
     system.ok("user", "import", "-", stdin=signed().text)
     done = system.run("user", "import", "-", *words, stdin=signed(at=at).text)
@@ -130,7 +130,7 @@ def test_a_user_of_the_store_gives_way_to_a_newer_jwt_only(
     assert told in done.err
 
 
-def test_another_user_of_the_same_name_stays(system: Desk) -> None:
+def test_another_user_of_the_same_name_stays(system: Cli) -> None:
     system.ok("user", "import", "-", stdin=signed().text)
     other = SoftwareKey(Role.USER, bytes(32))
     made = draft(Claims(sub=str(other.public_key), name="app", body=User.new()), ACCOUNT.public_key, TIME + 5)
@@ -143,7 +143,7 @@ def test_another_user_of_the_same_name_stays(system: Desk) -> None:
     )
 
 
-def test_an_import_can_be_tried_dry(system: Desk) -> None:
+def test_an_import_can_be_tried_dry(system: Cli) -> None:
     before = system.files()
     dry = system.ok("user", "import", "-", "--dry-run", "--json", stdin=signed().text).data
     assert dry["placements"] == [{"address": ["ELSEWHERE", "app"], "removed": False, "reason": "imported"}]

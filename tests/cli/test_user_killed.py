@@ -15,7 +15,7 @@ from seedless.jwt import read
 from seedless.trust import is_revoked
 
 if TYPE_CHECKING:
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 # Runs a command and kills it just before the n-th file that it renames or removes.
 _KILLED = """
@@ -37,25 +37,25 @@ MOST = 12  # files of a command
 
 
 @pytest.fixture
-def system(desk: Desk) -> Desk:
+def system(cli: Cli) -> Cli:
     """ORDERS with the users app and shop, for 5 days."""
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "ORDERS")
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ORDERS")
     for name in ("app", "shop"):
-        desk.ok("user", "add", "-a", "ORDERS", name, "--expiry", "5d")
-    return desk
+        cli.ok("user", "add", "-a", "ORDERS", name, "--expiry", "5d")
+    return cli
 
 
-def left(desk: Desk) -> dict[str, Any]:
+def left(cli: Cli) -> dict[str, Any]:
     """What the store says of its users, and whether each one's creds have its jwt."""
     users = {
         one["name"]: read(one["jwt"])
-        for one in desk.ok("user", "list", "-a", "ORDERS", "--json").data["users"]
+        for one in cli.ok("user", "list", "-a", "ORDERS", "--json").data["users"]
     }
-    account = read(desk.ok("account", "show", "ORDERS", "--raw").out.strip())
-    folder = desk.store / "keys/creds/ACME/ORDERS"
+    account = read(cli.ok("account", "show", "ORDERS", "--raw").out.strip())
+    folder = cli.store / "keys/creds/ACME/ORDERS"
     creds = {path.stem: parse_creds(path.read_text()).jwt for path in sorted(folder.glob("*.creds"))}
-    assert desk.ok("verify", "--json").data["ok"] is True
+    assert cli.ok("verify", "--json").data["ok"] is True
     return {
         "users": sorted(users),
         "creds": sorted(creds),
@@ -63,7 +63,7 @@ def left(desk: Desk) -> dict[str, Any]:
         "days": {name: round((jwt.claims.exp - jwt.issued_at) / 86400) for name, jwt in users.items()},
         "revoked": len(account.claims.body.revocations),
         "users revoked": [name for name, jwt in users.items() if is_revoked(account, jwt)],
-        "temporary": [str(path) for path in desk.store.rglob("*.tmp")],
+        "temporary": [str(path) for path in cli.store.rglob("*.tmp")],
     }
 
 
@@ -91,7 +91,7 @@ DONE = {"agree": True, "revoked": 0, "users revoked": [], "temporary": []}
     ],
 )
 def test_a_command_that_is_killed_anywhere_is_finished_by_the_same_command(
-    system: Desk, words: list[str], wanted: dict[str, Any]
+    system: Cli, words: list[str], wanted: dict[str, Any]
 ) -> None:
     kept = system.home / "kept"
     shutil.copytree(system.store, kept)

@@ -13,21 +13,21 @@ from seedless.policy import read as read_policy
 if TYPE_CHECKING:
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 OPERATOR = "OCFIRY65OQE7DFP5KLNS2PF2LVZMUZYJX4OZIEQ36N2IQANUB5XVYOCS"
 
 
 @pytest.fixture
-def acme(desk: Desk) -> Desk:
-    """A desk with the operator ACME and its account A."""
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "A")
-    return desk
+def acme(cli: Cli) -> Cli:
+    """A home with the operator ACME and its account A."""
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "A")
+    return cli
 
 
-def limit(desk: Desk, name: str) -> int:
-    body = read((desk.store / "stores/ACME/accounts/A/A.jwt").read_text()).claims.body
+def limit(cli: Cli, name: str) -> int:
+    body = read((cli.store / "stores/ACME/accounts/A/A.jwt").read_text()).claims.body
     number: int = getattr(body.limits, name)
     return number
 
@@ -39,7 +39,7 @@ def limit(desk: Desk, name: str) -> int:
 )  # fmt: skip
 @pytest.mark.parametrize(("option", "member"), [("--payload", "payload"), ("--subscriptions", "subs")])
 def test_a_number_is_the_same_wherever_it_is_written(
-    acme: Desk, option: str, member: str, text: str, number: int
+    acme: Cli, option: str, member: str, text: str, number: int
 ) -> None:
     acme.ok("account", "edit", "A", option, text)
     assert limit(acme, member) == number
@@ -58,7 +58,7 @@ def test_a_number_is_the_same_wherever_it_is_written(
 
 
 @pytest.mark.parametrize("text", ["2050-01-01", "2050-01-01 00:00:00 UTC", "2524608000"])
-def test_a_time_is_read_in_each_spelling(acme: Desk, text: str) -> None:
+def test_a_time_is_read_in_each_spelling(acme: Cli, text: str) -> None:
     acme.ok("account", "edit", "A", "--expiry", text)
     assert read((acme.store / "stores/ACME/accounts/A/A.jwt").read_text()).claims.exp == 2524608000
     file = acme.home / "state.json"
@@ -68,7 +68,7 @@ def test_a_time_is_read_in_each_spelling(acme: Desk, text: str) -> None:
     assert read((acme.store / "stores/ACME/accounts/A/A.jwt").read_text()).claims.exp == 2524608000
 
 
-def test_unix_seconds_say_until_when_a_user_is_revoked(acme: Desk) -> None:
+def test_unix_seconds_say_until_when_a_user_is_revoked(acme: Cli) -> None:
     acme.ok("user", "add", "-a", "A", "app")
     acme.ok("account", "revoke", "app", "-a", "A", "--at", "1767225600")
     body = read((acme.store / "stores/ACME/accounts/A/A.jwt").read_text()).claims.body

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 _COMMAND = re.compile(r"^\$ seedless (.+)$", re.MULTILINE)
 
 
-def test_the_commands_of_the_page_run(root: Path, desk: Desk) -> None:
+def test_the_commands_of_the_page_run(root: Path, cli: Cli) -> None:
     commands = _COMMAND.findall((root / "docs/howto/accounts.md").read_text(encoding="utf-8"))
     assert len(commands) > 20
-    desk.ok("operator", "add", "ACME", "--sys")
+    cli.ok("operator", "add", "ACME", "--sys")
     for command in commands:
-        desk.ok(*shlex.split(command))
+        cli.ok(*shlex.split(command))

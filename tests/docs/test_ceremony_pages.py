@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 
 def test_the_page_of_the_files_has_every_finding_about_a_request(root: Path) -> None:
@@ -43,21 +43,21 @@ def names_in(value: object) -> Iterator[str]:
             yield from names_in(item)
 
 
-def test_the_page_of_json_names_every_member_that_the_commands_print(desk: Desk, root: Path) -> None:
-    desk.env["SEEDLESS_POLICY"] = str(desk.home / "policy.toml")
+def test_the_page_of_json_names_every_member_that_the_commands_print(cli: Cli, root: Path) -> None:
+    cli.env["SEEDLESS_POLICY"] = str(cli.home / "policy.toml")
 
     def run(command: str, *words: str) -> Any:  # noqa: ANN401 - JSON
-        return desk.ok("ceremony", command, *words, "--json").data
+        return cli.ok("ceremony", command, *words, "--json").data
 
     def path(name: str) -> str:
-        return str(desk.home / name)
+        return str(cli.home / name)
 
-    witness = desk.ok("key", "new", "--role", "user", "--name", "ada", "--json").data["public_key"]
+    witness = cli.ok("key", "new", "--role", "user", "--name", "ada", "--json").data["public_key"]
     made = ("keygen", "ACME", "--holder", "Ada", "-o", path("keys.json"), "--policy-out", path("policy.toml"))
     printed = {"keygen dry": run(*made, "--dry-run")}
     printed["keygen"] = run(*made, "--witness", witness, "--witnesses", "1")
     printed["keys"] = run("keys", path("keys.json"))
-    desk.ok("operator", "add", "ACME", "--generate-signing-key", "--plan", path("first.plan"))
+    cli.ok("operator", "add", "ACME", "--generate-signing-key", "--plan", path("first.plan"))
     printed["prepare"] = run("prepare", path("first.plan"), "--reason", "a", "-o", path("first.json"))
     printed["review"] = run("review", path("first.json"))
     consent = ("--expect", printed["prepare"]["request"], "--clock-checked")
@@ -66,10 +66,10 @@ def test_the_page_of_json_names_every_member_that_the_commands_print(desk: Desk,
     printed["sign dry"] = run(*signing, "--dry-run")
     printed["sign"] = run(*signing)
     printed["accept"] = run("accept", path("result"))
-    operator = desk.ok("operator", "show", "--json").data["subject"]
+    operator = cli.ok("operator", "show", "--json").data["subject"]
     printed["check"] = run("check", path("first.json"), path("result"), "--operator-key", operator)
     page = (root / "docs/reference/json.md").read_text(encoding="utf-8")
     named = set(re.findall(r"[`\"](\w+)[`\"]", page))
     missing = {name: set(names_in(data)) - named for name, data in printed.items()}
     assert {name: names for name, names in missing.items() if names} == {}
-    assert json.loads((desk.home / "first.json").read_text())["reason"] == "a"
+    assert json.loads((cli.home / "first.json").read_text())["reason"] == "a"

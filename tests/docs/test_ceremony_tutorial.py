@@ -51,7 +51,7 @@ def normalised(text: str) -> str:
 def walked(root: Path, tmp_path_factory: pytest.TempPathFactory, softhsm: pytest_softhsm.SoftHSM) -> Walked:
     page = (root / "docs/tutorial/first-ceremony.md").read_text(encoding="utf-8")
     blocks = tuple((block[1], block[2]) for block in _BLOCK.finditer(page))
-    desk, shown = tmp_path_factory.mktemp("desk"), tmp_path_factory.mktemp("shown")
+    cli, shown = tmp_path_factory.mktemp("cli"), tmp_path_factory.mktemp("shown")
     steps = []
     for number, (kind, text) in enumerate(blocks):
         lines = "\n".join(line.removeprefix("$ ") for line in text.splitlines())
@@ -64,7 +64,7 @@ def walked(root: Path, tmp_path_factory: pytest.TempPathFactory, softhsm: pytest
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
     done = subprocess.run(
         ["bash", "-eu", "-c", script],
-        cwd=desk, env={**kept, "PATH": path, "HOME": str(desk), "COLUMNS": "100"}, stdin=subprocess.DEVNULL,
+        cwd=cli, env={**kept, "PATH": path, "HOME": str(cli), "COLUMNS": "100"}, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     printed = tuple(

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 _ERROR = re.compile(r"^error: .*$", re.MULTILINE)
 OTHER = "OBTL47RTFR5EKMZSXWOQU735WBK7LRPPDIDK3JTNTCZZ7NUBBRDTVSBZ"
@@ -28,100 +28,100 @@ def matches(template: str, message: str) -> bool:
     return any(re.match(pattern, line) for line in message.splitlines())
 
 
-def edit(*words: str) -> Callable[[Desk], Any]:
-    return lambda desk: desk.run("account", "edit", "ORDERS", *words)
+def edit(*words: str) -> Callable[[Cli], Any]:
+    return lambda cli: cli.run("account", "edit", "ORDERS", *words)
 
 
-def user(name: str, *words: str) -> Callable[[Desk], Any]:
-    return lambda desk: desk.run("user", "add", "-a", "ORDERS", name, *words)
+def user(name: str, *words: str) -> Callable[[Cli], Any]:
+    return lambda cli: cli.run("user", "add", "-a", "ORDERS", name, *words)
 
 
-def mapping(desk: Desk) -> Any:  # noqa: ANN401 - a Done
+def mapping(cli: Cli) -> Any:  # noqa: ANN401 - a Done
     words = ("account", "mapping", "add", "-a", "ORDERS", "--from", "a", "--weight", "70", "--to")
-    desk.ok(*words, "b")
-    return desk.run(*words, "c")
+    cli.ok(*words, "b")
+    return cli.run(*words, "c")
 
 
-def policy(desk: Desk) -> Any:  # noqa: ANN401 - a Done
-    path = desk.home / "policy.toml"
+def policy(cli: Cli) -> Any:  # noqa: ANN401 - a Done
+    path = cli.home / "policy.toml"
     path.write_text(f'operator = "{OTHER}"\n', encoding="utf-8")
-    return desk.run("account", "edit", "ORDERS", "--conns", "7", "--policy", str(path))
+    return cli.run("account", "edit", "ORDERS", "--conns", "7", "--policy", str(path))
 
 
-def needed(desk: Desk) -> Any:  # noqa: ANN401 - a Done
-    key = desk.ok("account", "show", "ORDERS", "--json").data["subject"]
-    return desk.run("key", "delete", key, "--name", "ORDERS")
+def needed(cli: Cli) -> Any:  # noqa: ANN401 - a Done
+    key = cli.ok("account", "show", "ORDERS", "--json").data["subject"]
+    return cli.run("key", "delete", key, "--name", "ORDERS")
 
 
 SCOPE = ("account", "signing-key", "add", "-a", "ORDERS", "--role", "s", "--allow-sub", "{{nope()}}")
-FINDINGS: dict[str, Callable[[Desk], Any]] = {
+FINDINGS: dict[str, Callable[[Cli], Any]] = {
     "G003": edit("--expiry", "2020-01-01"),
     "C006": user("x", "--allow-pub", "a..b"),
     "C053": edit("--set", "limits.imports=-5"),
     "C065": mapping,
     "C074": user("b2", "--source-network", "1.2.3.4"),
-    "C109": lambda desk: desk.run(*SCOPE),
+    "C109": lambda cli: cli.run(*SCOPE),
     "P001": policy,
     "the key": needed,
 }
 
 
 @pytest.mark.parametrize("name", FINDINGS)
-def test_each_finding_of_the_page_ends_with_3_and_its_sentence(desk: Desk, root: Path, name: str) -> None:
+def test_each_finding_of_the_page_ends_with_3_and_its_sentence(cli: Cli, root: Path, name: str) -> None:
     errors = [line for line in shown(root / "docs/howto/exit-code-3.md") if line.startswith(f"error: {name}")]
-    desk.found_system()
-    done = FINDINGS[name](desk)
+    cli.found_system()
+    done = FINDINGS[name](cli)
     assert done.code == 3
     assert matches(errors[0], done.err), done.err
 
 
-def test_a_changed_signature_is_bad_in_the_rows_of_verify(desk: Desk) -> None:
-    desk.found_system()
-    text = desk.ok("account", "show", "ORDERS", "--raw").out.strip()
-    path = desk.home / "changed.jwt"
+def test_a_changed_signature_is_bad_in_the_rows_of_verify(cli: Cli) -> None:
+    cli.found_system()
+    text = cli.ok("account", "show", "ORDERS", "--raw").out.strip()
+    path = cli.home / "changed.jwt"
     path.write_text(f"{text[:-6]}AAAAAA", encoding="utf-8")
-    done = desk.run("verify", str(path))
+    done = cli.run("verify", str(path))
     assert done.code == 3
     assert re.search(r"changed\.jwt\s+bad\s", done.out)
 
 
-def new_key(desk: Desk, *words: str, **env: str | None) -> Any:  # noqa: ANN401 - a Done
-    return desk.run("key", "new", "--role", "account", "--name", "X", *words, **env)
+def new_key(cli: Cli, *words: str, **env: str | None) -> Any:  # noqa: ANN401 - a Done
+    return cli.run("key", "new", "--role", "account", "--name", "X", *words, **env)
 
 
 def test_every_finding_of_the_page_is_caused_by_a_test(root: Path) -> None:
     assert len(shown(root / "docs/howto/exit-code-3.md")) == len(FINDINGS)
 
 
-def in_an_own_softhsm(desk: Desk, *labels: str) -> Any:  # noqa: ANN401 - a Done
+def in_an_own_softhsm(cli: Cli, *labels: str) -> Any:  # noqa: ANN401 - a Done
     """Create a key where the tokens with these *labels* are all that there is."""
-    (desk.home / "own").mkdir()
-    conf = desk.home / "own.conf"
-    conf.write_text(f"directories.tokendir = {desk.home}/own\n", encoding="utf-8")
+    (cli.home / "own").mkdir()
+    conf = cli.home / "own.conf"
+    conf.write_text(f"directories.tokendir = {cli.home}/own\n", encoding="utf-8")
     own = {"SOFTHSM2_CONF": str(conf), "SEEDLESS_TOKEN": None, "SO": "so-pin-1234"}
     for label in labels:
-        assert desk.child("token", "init", "--label", label, "--so-pin-source", "env:SO", **own).code == 0
-    return desk.child("key", "new", "--role", "account", "--name", "X", **own)
+        assert cli.child("token", "init", "--label", label, "--so-pin-source", "env:SO", **own).code == 0
+    return cli.child("key", "new", "--role", "account", "--name", "X", **own)
 
 
-NO_TOKEN: dict[str, Callable[[Desk], Any]] = {
-    "no PKCS#11 module": lambda desk: new_key(desk, SEEDLESS_MODULE=None),
-    "cannot load": lambda desk: new_key(desk, "--module", "/nowhere/libsofthsm2.so"),
-    "no token matches": lambda desk: new_key(desk, "--token", "pkcs11:token=GONE"),
-    "there is no terminal": lambda desk: new_key(desk, SEEDLESS_PIN_SOURCE=None),
-    "cannot read the PIN": lambda desk: new_key(desk, "--pin-source", f"file:{desk.home}/none"),
-    "cannot log in": lambda desk: new_key(desk, TOKEN_PIN="not the PIN"),
-    "there are 2": lambda desk: in_an_own_softhsm(desk, "A", "B"),
+NO_TOKEN: dict[str, Callable[[Cli], Any]] = {
+    "no PKCS#11 module": lambda cli: new_key(cli, SEEDLESS_MODULE=None),
+    "cannot load": lambda cli: new_key(cli, "--module", "/nowhere/libsofthsm2.so"),
+    "no token matches": lambda cli: new_key(cli, "--token", "pkcs11:token=GONE"),
+    "there is no terminal": lambda cli: new_key(cli, SEEDLESS_PIN_SOURCE=None),
+    "cannot read the PIN": lambda cli: new_key(cli, "--pin-source", f"file:{cli.home}/none"),
+    "cannot log in": lambda cli: new_key(cli, TOKEN_PIN="not the PIN"),
+    "there are 2": lambda cli: in_an_own_softhsm(cli, "A", "B"),
     "the uninitialised": in_an_own_softhsm,
-    "token": lambda desk: [new_key(desk, TOKEN_PIN="wrong again") for _ in range(2)][1],
+    "token": lambda cli: [new_key(cli, TOKEN_PIN="wrong again") for _ in range(2)][1],
 }
 
 
 @pytest.mark.parametrize("name", NO_TOKEN)
-def test_each_error_of_the_page_ends_with_4_and_its_sentence(desk: Desk, root: Path, name: str) -> None:
+def test_each_error_of_the_page_ends_with_4_and_its_sentence(cli: Cli, root: Path, name: str) -> None:
     errors = [line for line in shown(root / "docs/howto/exit-code-4.md") if line.startswith(f"error: {name}")]
     assert len(errors) == 1
-    done = NO_TOKEN[name](desk)
+    done = NO_TOKEN[name](cli)
     assert done.code == 4
     assert matches(errors[0], done.err), done.err
 

@@ -13,7 +13,7 @@ from seedless.claims import JetStreamPermissions
 if TYPE_CHECKING:
     from pathlib import Path
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 
 def blocks(page: str, kind: str) -> list[str]:
@@ -25,23 +25,23 @@ def page(root: Path) -> str:
     return (root / "docs/howto/jetstream-permissions.md").read_text(encoding="utf-8")
 
 
-def test_the_commands_of_the_page_run_and_the_review_is_the_one_that_it_shows(page: str, desk: Desk) -> None:
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "ORDERS", "--js-enable", "0")
+def test_the_commands_of_the_page_run_and_the_review_is_the_one_that_it_shows(page: str, cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ORDERS", "--js-enable", "0")
     commands = re.findall(r"^\$ seedless (.+)$", page, re.MULTILINE)
     assert len(commands) == 9
-    reviews = [desk.ok(*shlex.split(command)).err for command in commands]
+    reviews = [cli.ok(*shlex.split(command)).err for command in commands]
     (shown,) = blocks(page, "text")
     assert any(shown in review for review in reviews)
-    assert desk.ok("lint", "--json").data["findings"] == []
+    assert cli.ok("lint", "--json").data["findings"] == []
 
 
-def test_the_file_of_the_page_can_be_applied(page: str, desk: Desk) -> None:
-    desk.ok("operator", "add", "ACME")
+def test_the_file_of_the_page_can_be_applied(page: str, cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME")
     (desired,) = blocks(page, "toml")
-    path = desk.home / "state.toml"
+    path = cli.home / "state.toml"
     path.write_text(f'[operator]\nname = "ACME"\n{desired}', encoding="utf-8")
-    review = desk.ok("apply", str(path)).err
+    review = cli.ok("apply", str(path)).err
     assert "may publish orders.> to the stream ORDERS" in review
     assert 'may use the consumer "{{name()}}" of the stream ORDERS' in review
     members = JetStreamPermissions.__struct_fields__

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 COMMANDS = [
     "token list",
@@ -97,15 +97,15 @@ def members(value: object) -> Iterator[str]:
 
 
 def test_the_page_names_every_member_that_is_printed(
-    desk: Desk, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    desk.found_system()
-    account = desk.ok("account", "show", "ORDERS", "--json").data["subject"]
-    printed = {"operator add": desk.ok("operator", "add", "OTHER", "--sys", "--dry-run", "--json").data}
+    cli.found_system()
+    account = cli.ok("account", "show", "ORDERS", "--json").data["subject"]
+    printed = {"operator add": cli.ok("operator", "add", "OTHER", "--sys", "--dry-run", "--json").data}
     for line in COMMANDS:
-        words = line.format(uri=desk.token.uri, account=account).split()
-        printed[line] = desk.run(*words, "--json").data
+        words = line.format(uri=cli.token.uri, account=account).split()
+        printed[line] = cli.run(*words, "--json").data
     named = set(re.findall(r"[`\"](\w+)[`\"]", (root / "docs/reference/json.md").read_text(encoding="utf-8")))
     missing = {line: set(members(data)) - named for line, data in printed.items()}
     assert {line: names for line, names in missing.items() if names} == {}

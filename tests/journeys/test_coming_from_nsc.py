@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/reference/coming-from-nsc.md").read_text(encoding="utf-8")
@@ -83,13 +83,13 @@ def test_what_is_left_out_is_what_was_meant_to_be() -> None:
 
 
 @pytest.fixture
-def place(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """A desk where the names of files on the page are files of its home."""
-    monkeypatch.chdir(desk.home)
-    return desk
+def place(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """A home where the names of files on the page are files of its home."""
+    monkeypatch.chdir(cli.home)
+    return cli
 
 
-def test_every_command_of_the_page_runs(place: Desk, nats_server: Callable[[str], Any]) -> None:
+def test_every_command_of_the_page_runs(place: Cli, nats_server: Callable[[str], Any]) -> None:
     known = dict(ELSEWHERE)
     failed = []
     for section, _, cell in rows():

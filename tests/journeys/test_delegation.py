@@ -36,7 +36,7 @@ from office import Office, open_office
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest import Desk, NatsServer
+    from conftest import Cli, NatsServer
 
     import pytest_softhsm
 
@@ -187,37 +187,37 @@ def test_a_delegated_key_signs_users_that_expire_before_its_end_and_nothing_else
 
 
 def test_a_pipeline_has_the_key_in_a_file_of_0600_until_it_ends(
-    desk: Desk, nats_server: Callable[[str], NatsServer], session: OpenSession
+    cli: Cli, nats_server: Callable[[str], NatsServer], session: OpenSession
 ) -> None:
-    desk.found_system()
-    desk.ok("account", "signing-key", "add", "-a", "ORDERS", "--role", "web", "--allow-pub", "web.>")
-    server = nats_server(desk.ok("server", "config", "--nats-resolver").out)
-    desk.ok("push", "--all", "--url", server.url)
-    path = desk.home / "web.nk"
-    added = desk.ok(
+    cli.found_system()
+    cli.ok("account", "signing-key", "add", "-a", "ORDERS", "--role", "web", "--allow-pub", "web.>")
+    server = nats_server(cli.ok("server", "config", "--nats-resolver").out)
+    cli.ok("push", "--all", "--url", server.url)
+    path = cli.home / "web.nk"
+    added = cli.ok(
         "delegate", "add", "ORDERS", "--role", "web", "--for", "12h", "--out", str(path), "--url", server.url
     )
     key = added.out.split()[0]
     assert (path.stat().st_mode & 0o777, "BEGIN ACCOUNT NKEY SEED" in path.read_text()) == (0o600, True)
     path.chmod(0o640)
     with pytest.raises(StoreError, match="is open to others") as open_to_others:
-        read_key(Workspace(desk.store), path)
+        read_key(Workspace(cli.store), path)
     assert open_to_others.value.hint == f"chmod 600 {path}"
     path.chmod(0o600)
-    read = read_key(Workspace(desk.store), path)
+    read = read_key(Workspace(cli.store), path)
     assert (str(read.public_key), read.role) == (key, "web")
     client = session(server.url, *user_of(read))
     assert client.refusal == ""
-    listed = desk.ok("delegate", "list", "--json").data["delegations"]
+    listed = cli.ok("delegate", "list", "--json").data["delegations"]
     assert [(one["public_key"], one["state"], one["file"]) for one in listed] == [(key, "active", str(path))]
-    early = desk.run("delegate", "end", "ORDERS", key)
+    early = cli.run("delegate", "end", "ORDERS", key)
     assert (early.code, "--now" in early.err) == (2, True)
-    desk.ok("delegate", "end", "ORDERS", key, "--now", "--url", server.url)
+    cli.ok("delegate", "end", "ORDERS", key, "--now", "--url", server.url)
     client.flush()
     assert (client.refusal != "", path.exists()) == (True, False)
-    assert desk.ok("delegate", "list").out == "no key is delegated\n"
-    assert desk.ok("delegate", "end", "ORDERS").out == "account ORDERS: nothing to change\n"
-    assert not desk.store.joinpath("keys", "keys", "A", key[1:3], f"{key}.nk").exists()
+    assert cli.ok("delegate", "list").out == "no key is delegated\n"
+    assert cli.ok("delegate", "end", "ORDERS").out == "account ORDERS: nothing to change\n"
+    assert not cli.store.joinpath("keys", "keys", "A", key[1:3], f"{key}.nk").exists()
 
 
 def test_a_stolen_seed_signs_users_of_its_role_and_account_until_its_key_is_removed_and_nothing_more(
@@ -248,20 +248,20 @@ def test_a_stolen_seed_signs_users_of_its_role_and_account_until_its_key_is_remo
         assert refusal(role) == refused
 
 
-def test_the_command_line_renews_reports_and_removes_what_nothing_here_has_recorded(desk: Desk) -> None:
-    desk.found_system()
-    desk.ok("account", "signing-key", "add", "-a", "ORDERS", "--role", "web", "--allow-pub", "web.>")
-    first, second = desk.home / "1.nk", desk.home / "2.nk"
+def test_the_command_line_renews_reports_and_removes_what_nothing_here_has_recorded(cli: Cli) -> None:
+    cli.found_system()
+    cli.ok("account", "signing-key", "add", "-a", "ORDERS", "--role", "web", "--allow-pub", "web.>")
+    first, second = cli.home / "1.nk", cli.home / "2.nk"
     words = ("delegate", "add", "ORDERS", "--role", "web", "--for", "12h", "--out", str(first))
-    before = desk.files()
-    desk.ok(*words, "--dry-run")
-    assert (desk.files(), first.exists()) == (before, False)
-    key = desk.ok(*words).out.split()[0]
-    again = desk.run(*words)
+    before = cli.files()
+    cli.ok(*words, "--dry-run")
+    assert (cli.files(), first.exists()) == (before, False)
+    key = cli.ok(*words).out.split()[0]
+    again = cli.run(*words)
     assert (again.code, "exists, and is not replaced" in again.err) == (2, True)
-    new = desk.ok("delegate", "renew", key, "--for", "1h", "--out", str(second), "--json").data
+    new = cli.ok("delegate", "renew", key, "--for", "1h", "--out", str(second), "--json").data
     states = {
-        one["public_key"]: one["state"] for one in desk.ok("delegate", "list", "--json").data["delegations"]
+        one["public_key"]: one["state"] for one in cli.ok("delegate", "list", "--json").data["delegations"]
     }
     assert states == {key: "active", new["key"]: "active"}
     for wrong, sentence in (
@@ -273,16 +273,16 @@ def test_the_command_line_renews_reports_and_removes_what_nothing_here_has_recor
         ),
         (("end", "ORDERS", str(SoftwareKey.generate(Role.ACCOUNT).public_key)), "is no delegated key"),
     ):
-        done = desk.run("delegate", *wrong)
+        done = cli.run("delegate", *wrong)
         assert (done.code, sentence in done.err) == (2, True), done
-    (desk.store / "delegations.json").unlink()
-    listed = desk.ok("delegate", "list", "ORDERS", "--json").data["delegations"]
+    (cli.store / "delegations.json").unlink()
+    listed = cli.ok("delegate", "list", "ORDERS", "--json").data["delegations"]
     assert [one["state"] for one in listed] == ["unknown", "unknown"]
-    assert desk.run("delegate", "end", "ORDERS", key).code == 2
-    desk.ok("delegate", "end", "ORDERS", key, new["key"], "--now")
-    assert len(Workspace(desk.store).account("ORDERS").claims.body.signing_keys) == 1
-    (desk.store / "delegations.json").write_text('{"version": 1}')
-    damaged = desk.run("delegate", "list")
+    assert cli.run("delegate", "end", "ORDERS", key).code == 2
+    cli.ok("delegate", "end", "ORDERS", key, new["key"], "--now")
+    assert len(Workspace(cli.store).account("ORDERS").claims.body.signing_keys) == 1
+    (cli.store / "delegations.json").write_text('{"version": 1}')
+    damaged = cli.run("delegate", "list")
     assert (damaged.code, "delegations.json is damaged" in damaged.err) == (1, True)
 
 

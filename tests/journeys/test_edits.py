@@ -17,29 +17,29 @@ from seedless.seeds import SoftwareKey
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     Server = Any  # of tests/journeys/conftest.py
     Session = Any
     Login = Callable[..., Session]
 
 
 @pytest.fixture
-def system(desk: Desk) -> Desk:
+def system(cli: Cli) -> Cli:
     """ACME with its system account, and the account ORDERS with its user shop."""
-    desk.ok("operator", "add", "ACME", "--sys")
-    desk.ok("account", "add", "ORDERS")
-    desk.ok("user", "add", "-a", "ORDERS", "shop")
-    return desk
+    cli.ok("operator", "add", "ACME", "--sys")
+    cli.ok("account", "add", "ORDERS")
+    cli.ok("user", "add", "-a", "ORDERS", "shop")
+    return cli
 
 
 @pytest.fixture
-def server(system: Desk, nats_server: Callable[[str], Server]) -> Callable[[], Server]:
+def server(system: Cli, nats_server: Callable[[str], Server]) -> Callable[[], Server]:
     """Start a server that has the accounts as the store has them now."""
     return lambda: nats_server(system.ok("server", "config", "--mem-resolver").out)
 
 
 @pytest.fixture
-def login(system: Desk, session: Callable[..., Session]) -> Login:
+def login(system: Cli, session: Callable[..., Session]) -> Login:
     """Log in with the creds of a user: `login(server, "ORDERS", "shop")`."""
 
     def start(server: Server, account: str, user: str, **options: object) -> Session:
@@ -50,7 +50,7 @@ def login(system: Desk, session: Callable[..., Session]) -> Login:
 
 
 def test_users_of_a_scope_get_what_its_template_says_of_them(
-    system: Desk, server: Callable[[], Server], login: Login
+    system: Cli, server: Callable[[], Server], login: Login
 ) -> None:
     system.ok(
         "account", "signing-key", "add", "-a", "ORDERS", "--role", "clerk", "--allow-pub",
@@ -67,7 +67,7 @@ def test_users_of_a_scope_get_what_its_template_says_of_them(
 
 
 def test_a_scope_that_is_edited_changes_its_users_without_a_new_jwt(
-    system: Desk, server: Callable[[], Server], login: Login
+    system: Cli, server: Callable[[], Server], login: Login
 ) -> None:
     system.ok("account", "signing-key", "add", "-a", "ORDERS", "--role", "clerk", "--allow-pub", "a")
     system.ok("user", "add", "-a", "ORDERS", "ann", "-K", "clerk")
@@ -80,7 +80,7 @@ def test_a_scope_that_is_edited_changes_its_users_without_a_new_jwt(
 
 
 def test_users_of_a_signing_key_that_is_removed_are_refused(
-    system: Desk, server: Callable[[], Server], login: Login
+    system: Cli, server: Callable[[], Server], login: Login
 ) -> None:
     system.ok("account", "signing-key", "add", "-a", "ORDERS", "--role", "clerk")
     system.ok("user", "add", "-a", "ORDERS", "ann", "-K", "clerk")
@@ -92,7 +92,7 @@ def test_users_of_a_signing_key_that_is_removed_are_refused(
 
 
 def test_a_revoked_user_is_refused_until_the_revocation_is_taken_back(
-    system: Desk, server: Callable[[], Server], login: Login
+    system: Cli, server: Callable[[], Server], login: Login
 ) -> None:
     system.ok("user", "add", "-a", "ORDERS", "other")
     system.ok("account", "revoke", "-a", "ORDERS", "shop")
@@ -104,7 +104,7 @@ def test_a_revoked_user_is_refused_until_the_revocation_is_taken_back(
 
 
 def test_defaults_and_limits_of_an_account_hold_for_its_users(
-    system: Desk, server: Callable[[], Server], login: Login
+    system: Cli, server: Callable[[], Server], login: Login
 ) -> None:
     system.ok("account", "edit", "ORDERS", "--allow-pubsub", "orders.>", "--conns", "1", "--payload", "8")
     running = server()
@@ -117,7 +117,7 @@ def test_defaults_and_limits_of_an_account_hold_for_its_users(
 
 
 def test_a_strict_operator_lets_users_of_signing_keys_in(
-    system: Desk, server: Callable[[], Server], login: Login
+    system: Cli, server: Callable[[], Server], login: Login
 ) -> None:
     system.ok("operator", "edit", "--sk", "generate")
     (key,) = system.ok("operator", "show", "-F", "nats.signing_keys", "--json").data["value"]
@@ -131,9 +131,7 @@ def test_a_strict_operator_lets_users_of_signing_keys_in(
     assert login(running, "SYS", "sys").refusal == "Authorization Violation"
 
 
-def test_a_renamed_account_lets_its_users_in(
-    system: Desk, server: Callable[[], Server], login: Login
-) -> None:
+def test_a_renamed_account_lets_its_users_in(system: Cli, server: Callable[[], Server], login: Login) -> None:
     system.ok("account", "rename", "ORDERS", "SALES")
     assert login(server(), "SALES", "shop").refusal == ""
 
@@ -156,7 +154,7 @@ def asked(service: Session, key: SoftwareKey | None) -> tuple[str, dict[str, Any
 
 @pytest.mark.parametrize("is_secret", [False, True], ids=["in plain", "encrypted"])
 def test_a_service_of_ones_own_decides_on_logins(
-    system: Desk, server: Callable[[], Server], login: Login, *, is_secret: bool
+    system: Cli, server: Callable[[], Server], login: Login, *, is_secret: bool
 ) -> None:
     system.ok("account", "add", "AUTH")
     for name in ("callout", "anyone"):

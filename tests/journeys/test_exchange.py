@@ -12,7 +12,7 @@ from seedless.creds import parse_creds
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     Session = Any  # of tests/journeys/conftest.py
 
 ROUNDS = 20
@@ -21,20 +21,20 @@ SUBJECT = ("-s", "orders.>")
 
 
 @pytest.fixture
-def system(desk: Desk) -> Desk:
+def system(cli: Cli) -> Cli:
     """ORDERS exports orders.> in private and the service price to all; BILLING imports nothing yet."""
-    desk.ok("operator", "add", "ACME")
+    cli.ok("operator", "add", "ACME")
     for account, user in (("ORDERS", "shop"), ("BILLING", "clerk")):
-        desk.ok("account", "add", account)
-        desk.ok("user", "add", "-a", account, user)
-    desk.ok("account", "export", "add", "-a", "ORDERS", *SUBJECT, "--private")
-    desk.ok("account", "export", "add", "-a", "ORDERS", "-s", "price", "--service")
-    return desk
+        cli.ok("account", "add", account)
+        cli.ok("user", "add", "-a", account, user)
+    cli.ok("account", "export", "add", "-a", "ORDERS", *SUBJECT, "--private")
+    cli.ok("account", "export", "add", "-a", "ORDERS", "-s", "price", "--service")
+    return cli
 
 
 @pytest.fixture
 def served(
-    system: Desk, nats_server: Callable[[str], Any], session: Callable[..., Session]
+    system: Cli, nats_server: Callable[[str], Any], session: Callable[..., Session]
 ) -> Callable[..., Session]:
     """Log in with the creds of a user, at a server that has the accounts as the store has them now."""
 
@@ -66,17 +66,17 @@ def heard(login: Callable[[str, str], Session], subject: str = "in.1") -> list[b
     return found[:1]
 
 
-def activation(desk: Desk, *words: str) -> str:
-    made: str = desk.ok("activation", "new", "-a", "ORDERS", *SUBJECT, "-t", "BILLING", *words).out.strip()
+def activation(cli: Cli, *words: str) -> str:
+    made: str = cli.ok("activation", "new", "-a", "ORDERS", *SUBJECT, "-t", "BILLING", *words).out.strip()
     return made
 
 
-def add_import(desk: Desk, *words: str) -> None:
-    desk.ok("account", "import", "add", "-a", "BILLING", "--local-subject", "in.>", *words)
+def add_import(cli: Cli, *words: str) -> None:
+    cli.ok("account", "import", "add", "-a", "BILLING", "--local-subject", "in.>", *words)
 
 
 def test_a_private_export_lets_through_with_an_activation_and_not_when_it_is_revoked(
-    system: Desk, served: Callable[..., Any]
+    system: Cli, served: Callable[..., Any]
 ) -> None:
     add_import(system, "--activation", activation(system))
     assert heard(served()) == [b"a book"]
@@ -86,7 +86,7 @@ def test_a_private_export_lets_through_with_an_activation_and_not_when_it_is_rev
     assert heard(served()) == [b"a book"]
 
 
-def test_a_later_activation_lets_through_after_a_revocation(system: Desk, served: Callable[..., Any]) -> None:
+def test_a_later_activation_lets_through_after_a_revocation(system: Cli, served: Callable[..., Any]) -> None:
     words = ("account", "export", "revoke", "-a", "ORDERS", *SUBJECT, "-t", "*", "--at", "2024-01-01")
     system.ok(*words)
     add_import(system, "--activation", activation(system))
@@ -94,7 +94,7 @@ def test_a_later_activation_lets_through_after_a_revocation(system: Desk, served
 
 
 def test_a_private_export_lets_nothing_through_without_an_activation(
-    system: Desk, served: Callable[..., Any]
+    system: Cli, served: Callable[..., Any]
 ) -> None:
     add_import(system, "--src-account", "ORDERS", "--remote-subject", "orders.>")
     assert heard(served()) == []
@@ -102,13 +102,13 @@ def test_a_private_export_lets_nothing_through_without_an_activation(
     assert heard(served()) == [b"a book"]
 
 
-def test_an_import_that_is_taken_out_brings_nothing(system: Desk, served: Callable[..., Any]) -> None:
+def test_an_import_that_is_taken_out_brings_nothing(system: Cli, served: Callable[..., Any]) -> None:
     add_import(system, "--activation", activation(system))
     system.ok("account", "import", "remove", "-a", "BILLING", "-s", "in.>")
     assert heard(served()) == []
 
 
-def test_a_service_answers_across_accounts(system: Desk, served: Callable[..., Any]) -> None:
+def test_a_service_answers_across_accounts(system: Cli, served: Callable[..., Any]) -> None:
     system.ok("account", "import", "add", "-a", "BILLING", "--src-account", "ORDERS",
               "--remote-subject", "price", "--local-subject", "ask", "--service")  # fmt: skip
     login = served()
@@ -119,7 +119,7 @@ def test_a_service_answers_across_accounts(system: Desk, served: Callable[..., A
     assert shop.message() == b"of a book?"
 
 
-def test_a_mapping_sends_messages_elsewhere(system: Desk, served: Callable[..., Any]) -> None:
+def test_a_mapping_sends_messages_elsewhere(system: Cli, served: Callable[..., Any]) -> None:
     words = ("account", "mapping", "add", "-a", "ORDERS", "--from", "orders.1", "--to")
     system.ok(*words, "old", "--weight", "50")
     system.ok(*words, "new", "--weight", "50")
@@ -142,7 +142,7 @@ MAPPINGS = {
 
 @pytest.mark.parametrize("name", MAPPINGS)
 def test_a_mapping_of_less_than_all_says_what_happens_to_the_rest(
-    system: Desk, served: Callable[..., Any], name: str
+    system: Cli, served: Callable[..., Any], name: str
 ) -> None:
     targets, sentence, subjects, percent = MAPPINGS[name]
     for target, _, weight in (one.partition(":") for one in targets):
@@ -165,7 +165,7 @@ def test_a_mapping_of_less_than_all_says_what_happens_to_the_rest(
 
 
 def test_creds_log_in_after_an_edit_a_rename_and_a_renewal_and_not_after_a_deletion(
-    system: Desk, served: Callable[..., Any]
+    system: Cli, served: Callable[..., Any]
 ) -> None:
     system.ok("user", "edit", "-a", "ORDERS", "shop", "--expiry", "30d", "--tag", "front")
     system.ok("user", "rename", "-a", "ORDERS", "shop", "counter")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 AT = int(time.time()) - 1000
 OPERATOR, SIGNING = (SoftwareKey(Role.OPERATOR, bytes([n]) * 32) for n in (11, 12))
@@ -139,56 +139,56 @@ JWTS = {
 
 
 @pytest.fixture
-def nsc(desk: Desk) -> Path:
+def nsc(cli: Cli) -> Path:
     """The data folder of an nsc, and its configuration."""
-    root: Path = desk.home / ".local/share/nats/nsc"
+    root: Path = cli.home / ".local/share/nats/nsc"
     files = {root / "stores/ACME" / name: text for name, text in JWTS.items()}
     files[root / "stores/ACME/.nsc"] = '{"managed":false,"name":"ACME","kind":"operator","version":"1"}'
     for seed in (OPERATOR, SIGNING, SYS, ORDERS, SCOPED, PLAIN, SHOP, ADMIN, APP, FULL):
         files[root / "keys/keys" / key(seed)[0] / key(seed)[1:3] / f"{key(seed)}.nk"] = seed.reveal()
     config = {"store_root": str(root / "stores"), "operator": "ACME", "account": "ORDERS"}
-    files[desk.home / ".config/nats/nsc/nsc.json"] = json.dumps(config)
+    files[cli.home / ".config/nats/nsc/nsc.json"] = json.dumps(config)
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     return root
 
 
-def migrated(desk: Desk, nsc: Path) -> Path:
+def migrated(cli: Cli, nsc: Path) -> Path:
     """Put the keys of *nsc* on the token, and return where the accounts lie."""
-    desk.ok("migrate", "nsc", "--yes")
-    desk.env["SEEDLESS_STORE"] = str(nsc)
+    cli.ok("migrate", "nsc", "--yes")
+    cli.env["SEEDLESS_STORE"] = str(nsc)
     return nsc / "stores/ACME/accounts"
 
 
-def test_an_edit_of_an_account_loses_nothing_that_nsc_wrote(desk: Desk, nsc: Path) -> None:
-    accounts = migrated(desk, nsc)
-    desk.ok("account", "edit", "ORDERS", "--conns", "50")
+def test_an_edit_of_an_account_loses_nothing_that_nsc_wrote(cli: Cli, nsc: Path) -> None:
+    accounts = migrated(cli, nsc)
+    cli.ok("account", "edit", "ORDERS", "--conns", "50")
     wanted = ACCOUNT_BODY | {"limits": {**ACCOUNT_BODY["limits"], "conn": 50}, "authorization": {}}  # type: ignore[dict-item]
     assert body_of(accounts / "ORDERS/ORDERS.jwt") == wanted
 
 
-def test_an_edit_of_a_user_loses_nothing_that_nsc_wrote(desk: Desk, nsc: Path) -> None:
-    accounts = migrated(desk, nsc)
-    desk.ok("user", "edit", "full", "-a", "ORDERS", "--tag", "y")
+def test_an_edit_of_a_user_loses_nothing_that_nsc_wrote(cli: Cli, nsc: Path) -> None:
+    accounts = migrated(cli, nsc)
+    cli.ok("user", "edit", "full", "-a", "ORDERS", "--tag", "y")
     wanted = USER_BODY | {"issuer_account": key(ORDERS), "tags": ["x", "y"]}
     assert body_of(accounts / "ORDERS/users/full.jwt") == wanted
-    desk.ok("user", "edit", "web", "-a", "SHOP", "--tag", "y")
+    cli.ok("user", "edit", "web", "-a", "SHOP", "--tag", "y")
     assert body_of(accounts / "SHOP/users/web.jwt") == FREE | {"bearer_token": True, "tags": ["y"]}
 
 
-def test_an_edit_of_an_operator_loses_nothing_that_nsc_wrote(desk: Desk, nsc: Path) -> None:
-    migrated(desk, nsc)
-    desk.ok("operator", "edit", "--tag", "eu")
+def test_an_edit_of_an_operator_loses_nothing_that_nsc_wrote(cli: Cli, nsc: Path) -> None:
+    migrated(cli, nsc)
+    cli.ok("operator", "edit", "--tag", "eu")
     assert body_of(nsc / "stores/ACME/ACME.jwt") == OPERATOR_BODY | {"tags": ["prod", "eu"]}
 
 
-def test_an_edit_of_an_export_or_a_scope_leaves_the_rest_of_it(desk: Desk, nsc: Path) -> None:
-    accounts = migrated(desk, nsc)
-    desk.ok(
+def test_an_edit_of_an_export_or_a_scope_leaves_the_rest_of_it(cli: Cli, nsc: Path) -> None:
+    accounts = migrated(cli, nsc)
+    cli.ok(
         "account", "export", "edit", "-a", "ORDERS", "--subject", "help", "--service", "--description", "d"
     )
-    desk.ok("account", "signing-key", "edit", "reader", "-a", "ORDERS", "--description", "r")
+    cli.ok("account", "signing-key", "edit", "reader", "-a", "ORDERS", "--description", "r")
     body = body_of(accounts / "ORDERS/ORDERS.jwt")
     exports, keys = ACCOUNT_BODY["exports"], ACCOUNT_BODY["signing_keys"]
     assert body["exports"] == [exports[0], exports[1] | {"description": "d"}, *exports[2:]]  # type: ignore[index]
@@ -196,22 +196,22 @@ def test_an_edit_of_an_export_or_a_scope_leaves_the_rest_of_it(desk: Desk, nsc: 
 
 
 def test_a_folder_of_nsc_is_migrated_edited_revoked_from_and_pushed(
-    desk: Desk, nsc: Path, nats_server: Callable[[str], Any], session: Callable[..., Any]
+    cli: Cli, nsc: Path, nats_server: Callable[[str], Any], session: Callable[..., Any]
 ) -> None:
-    accounts = migrated(desk, nsc)
-    server = nats_server(desk.ok("server", "config", "--nats-resolver").out)
+    accounts = migrated(cli, nsc)
+    server = nats_server(cli.ok("server", "config", "--nats-resolver").out)
     with open_cluster(
         ServerLogin(ServerAddress((server.url,)), ADMIN, read(JWTS["accounts/SYS/users/sys.jwt"]))
     ) as cluster:
         sent = send(cluster, [read(JWTS[f"accounts/{name}/{name}.jwt"]) for name in ("ORDERS", "SHOP")])
         assert all(one.ok for one in sent)  # as nsc had pushed them
-    creds = desk.home / "app.creds"
-    desk.ok("user", "creds", "app", "-a", "ORDERS", "-o", str(creds))
+    creds = cli.home / "app.creds"
+    cli.ok("user", "creds", "app", "-a", "ORDERS", "-o", str(creds))
     login = parse_creds(creds.read_text())
     assert session(server.url, login.key, login.jwt).refusal == ""
-    desk.ok("account", "edit", "ORDERS", "--conns", "50")
-    desk.ok("account", "revoke", "app", "-a", "ORDERS")
-    desk.ok("push", "ORDERS", "--url", server.url)
+    cli.ok("account", "edit", "ORDERS", "--conns", "50")
+    cli.ok("account", "revoke", "app", "-a", "ORDERS")
+    cli.ok("push", "ORDERS", "--url", server.url)
     body = body_of(accounts / "ORDERS/ORDERS.jwt")
     revoked = body.pop("revocations")
     assert set(revoked) == {key(TILL), key(APP)}
@@ -219,19 +219,19 @@ def test_a_folder_of_nsc_is_migrated_edited_revoked_from_and_pushed(
     wanted = ACCOUNT_BODY | {"limits": limits, "authorization": {}}
     assert body == {name: value for name, value in wanted.items() if name != "revocations"}
     assert session(server.url, login.key, login.jwt).refusal == "Authorization Violation"
-    assert desk.ok("pull", "--all", "--url", server.url, "--json").data is not None
+    assert cli.ok("pull", "--all", "--url", server.url, "--json").data is not None
     assert body_of(accounts / "ORDERS/ORDERS.jwt")["revocations"] == revoked
     for path in ("SYS/users/sys.jwt", "SHOP/SHOP.jwt", "ORDERS/users/full.jwt"):
         assert (accounts / path).read_text() == JWTS[f"accounts/{path}"]
 
 
-def test_an_identity_that_nsc_has_replaced_in_software_is_reported(desk: Desk, nsc: Path) -> None:
-    migrated(desk, nsc)
-    assert desk.run("verify", "--json").data["jwts"][0]["trust"] == "trusted"
+def test_an_identity_that_nsc_has_replaced_in_software_is_reported(cli: Cli, nsc: Path) -> None:
+    migrated(cli, nsc)
+    assert cli.run("verify", "--json").data["jwts"][0]["trust"] == "trusted"
     body = OPERATOR_BODY | {"signing_keys": [key(SIGNING), key(OPERATOR)]}  # with --convert-to-signing-key
     new = SoftwareKey(Role.OPERATOR, bytes([99]) * 32)
     (nsc / "stores/ACME/ACME.jwt").write_text(signed("ACME", new, new, "operator", body))
-    done = desk.run("verify", "--json")
+    done = cli.run("verify", "--json")
     assert (done.code, done.data["jwts"][0]["trust"]) == (
         3,
         f"its identity is not the key of the inventory, {key(OPERATOR)}",

@@ -25,7 +25,7 @@ from seedless.claims import signing_key
 from seedless.serve import delegated_keys
 from seedless.serve.config import AccountKeys, Delegation, KeySource
 from seedless.serve.issuer_config import load
-from seedless.serve.workspace_desk import WorkspaceDesk
+from seedless.serve.token_operations import TokenOperations
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -316,9 +316,9 @@ def test_a_replica_that_was_killed_leaves_a_key_which_the_next_start_removes(
 
 
 def test_replicas_with_one_store_that_delegate_at_the_same_moment_get_a_key_each(world: World) -> None:
-    desks = [WorkspaceDesk(world.office.workspace(), Remote(urls=(world.url,)), 600) for _ in range(3)]
+    replicas = [TokenOperations(world.office.workspace(), Remote(urls=(world.url,)), 600) for _ in range(3)]
     with ThreadPoolExecutor(3) as pool:
-        keys = list(pool.map(lambda desk: desk.delegate("ORDERS", "service"), desks))
+        keys = list(pool.map(lambda operations: operations.delegate("ORDERS", "service"), replicas))
     listed = [
         str(signing_key(one)) for one in world.office.workspace().account("ORDERS").claims.body.signing_keys
     ]
@@ -327,10 +327,10 @@ def test_replicas_with_one_store_that_delegate_at_the_same_moment_get_a_key_each
 
 def test_a_key_that_servers_did_not_take_is_removed_with_the_next_one(world: World) -> None:
     away = Remote(urls=(world.url,), servers=2)
-    desk = WorkspaceDesk(world.office.workspace(), away, 600)
+    operations = TokenOperations(world.office.workspace(), away, 600)
     for _ in range(2):
         with pytest.raises(ServerError, match="1 of 2 servers answered"):
-            desk.delegate("ORDERS", "service")
+            operations.delegate("ORDERS", "service")
     states = [one.state for one in world.office.workspace().delegations.entries("ORDERS")]
     assert states == ["over"]
 

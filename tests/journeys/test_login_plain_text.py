@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
     from pathlib import Path
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 # nats-py hands aiohttp a timeout in the way that was usual.
 pytestmark = pytest.mark.filterwarnings("ignore:parameter 'timeout' of type 'float':DeprecationWarning")
@@ -352,13 +352,13 @@ ASKING = {
 
 @pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
 def test_no_command_logs_in_through_plain_text(
-    desk: Desk, servers: Servers, pems: Path, monkeypatch: pytest.MonkeyPatch, words: str
+    cli: Cli, servers: Servers, pems: Path, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
-    desk.found_system()
-    desk.ok("account", "signing-key", "add", "-a", "ORDERS")
-    desk.ok("operator", "signing-key", "add")
+    cli.found_system()
+    cli.ok("account", "signing-key", "add", "-a", "ORDERS")
+    cli.ok("operator", "signing-key", "add")
     server, websocket = servers.start(), servers.start_websocket()
-    before, signed = desk.files(), []
+    before, signed = cli.files(), []
 
     def sign(key: SoftwareKey, message: bytes, /) -> bytes:
         signed.append(key.public_key)
@@ -367,10 +367,10 @@ def test_no_command_logs_in_through_plain_text(
     monkeypatch.setattr(SoftwareKey, "sign", sign)
     for asked, options in ASKING.items():
         given = options.format(address=server.address, websocket=websocket.address, pems=pems)
-        done = desk.run(*words.split(), *given.split(), SEEDLESS_MODULE="/nowhere.so")
+        done = cli.run(*words.split(), *given.split(), SEEDLESS_MODULE="/nowhere.so")
         assert done.code == 1, (asked, done)
         assert "TLS" in done.err, (asked, done)
         assert "Traceback" not in done.err
-    assert (signed, desk.files()) == ([], before)
+    assert (signed, cli.files()) == ([], before)
     assert_no_login(server)
     assert_no_login(websocket)

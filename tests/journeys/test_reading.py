@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     StartServer = Callable[[str], Any]
 
 NOW = 1_790_000_000
@@ -259,19 +259,19 @@ def with_nulls(jwt: Jwt[Any], key: SoftwareKey) -> str:
 
 
 @pytest.fixture
-def acme(desk: Desk, tmp_path: Path) -> Desk:
-    """A desk whose operator has the key `OPERATOR`, on its token."""
+def acme(cli: Cli, tmp_path: Path) -> Cli:
+    """A home whose operator has the key `OPERATOR`, on its token."""
     keys = {"ACME": ("operator", OPERATOR), "ORDERS": ("account", ORDERS), "OLD": ("account", OTHER)}
     for name, (role, key) in keys.items():
         seed = tmp_path / f"{name}.nk"
         seed.write_text(key.reveal())
         seed.chmod(0o600)
-        desk.ok("key", "import", "--role", role, "--name", name, str(seed))
-    desk.ok("operator", "add", "ACME", "-k", str(OPERATOR.public_key), "--sys")
-    return desk
+        cli.ok("key", "import", "--role", role, "--name", name, str(seed))
+    cli.ok("operator", "add", "ACME", "-k", str(OPERATOR.public_key), "--sys")
+    return cli
 
 
-def resolver(acme: Desk, nats_server: StartServer, *texts: str) -> Any:  # noqa: ANN401 - a NatsServer
+def resolver(acme: Cli, nats_server: StartServer, *texts: str) -> Any:  # noqa: ANN401 - a NatsServer
     """Return a server with a full resolver that has got *texts*."""
     server = nats_server(acme.ok("server", "config", "--nats-resolver", "--allow-delete").out)
     creds = parse_creds((acme.store / "keys/creds/ACME/SYS/sys.creds").read_text())
@@ -284,7 +284,7 @@ def resolver(acme: Desk, nats_server: StartServer, *texts: str) -> Any:  # noqa:
 
 
 def test_accounts_of_any_name_and_of_old_tools_are_pulled_edited_and_pushed(
-    acme: Desk, nats_server: StartServer
+    acme: Cli, nats_server: StartServer
 ) -> None:
     path = account(ORDERS, "team/orders")
     server = resolver(acme, nats_server, path.text, with_nulls(account(OTHER, "OLD"), OPERATOR))
@@ -315,7 +315,7 @@ def test_accounts_of_any_name_and_of_old_tools_are_pulled_edited_and_pushed(
     assert acme.ok("verify").code == 0
 
 
-def test_what_pull_could_not_take_is_never_offered_for_deletion(acme: Desk, nats_server: StartServer) -> None:
+def test_what_pull_could_not_take_is_never_offered_for_deletion(acme: Cli, nats_server: StartServer) -> None:
     stranger = SoftwareKey(Role.OPERATOR, bytes([9] * 32))
     theirs = draft(account(OTHER, "THEIRS").claims, stranger.public_key, NOW)
     server = resolver(

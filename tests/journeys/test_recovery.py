@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pytest_softhsm
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 KEYS = (("operator", "ACME"), ("account", "SYS"), ("account", "ORDERS"))
 SPECIFICATION = """\
@@ -41,17 +41,17 @@ recoverable = true
 """
 
 
-def create(desk: Desk) -> tuple[Holders, dict[str, str]]:
+def create(cli: Cli) -> tuple[Holders, dict[str, str]]:
     """Create the keys by a ceremony; return who has the shares, and the public keys by their names."""
     text = SPECIFICATION.format(keys="".join(KEY.format(*key) for key in KEYS))
-    (desk.home / "keys.toml").write_text(text)
-    digest = desk.ok(
+    (cli.home / "keys.toml").write_text(text)
+    digest = cli.ok(
         "ceremony", "prepare", "keys.toml", "--reason", "the first keys", "-o", "request.json", "--json"
     ).data["request"]
-    (desk.home / "pin").write_text(desk.token.pin)
-    (desk.home / "pin").chmod(0o600)
+    (cli.home / "pin").write_text(cli.token.pin)
+    (cli.home / "pin").chmod(0o600)
     people = Holders(
-        desk.terminal_for(
+        cli.terminal_for(
             "ceremony", "keygen", "--request", "request.json", "--expect", digest, "--clock-checked",
             "--policy-out", "policy.toml", "-o", "result.json", "--pin-source", "file:pin",
             "--allow-swap", "--allow-core-pipe",
@@ -60,13 +60,13 @@ def create(desk: Desk) -> tuple[Holders, dict[str, str]]:
     people.write_down_all()
     people.read_back_all()
     assert people.terminal.end() == 0, people.terminal.said
-    entries = json.loads((desk.home / "result.json").read_bytes())["transcript"]
+    entries = json.loads((cli.home / "result.json").read_bytes())["transcript"]
     record = json.loads(next(entry["record"] for entry in entries if entry["kind"] == "shares"))
     return people, {key["name"]: key["public_key"] for key in record["keys"]}
 
 
-def restore(desk: Desk, people: Holders, token: str) -> None:
-    (record,) = (desk.store / "key-ceremonies").glob("*/recovery.json")
+def restore(cli: Cli, people: Holders, token: str) -> None:
+    (record,) = (cli.store / "key-ceremonies").glob("*/recovery.json")
     words = (
         "recovery",
         "restore",
@@ -83,17 +83,17 @@ def restore(desk: Desk, people: Holders, token: str) -> None:
         "-o",
         "restore.json",
     )
-    again = Holders(desk.terminal_for(*words))
+    again = Holders(cli.terminal_for(*words))
     again.type_share(people.shares[2])
     again.type_share(people.shares[0])
     assert again.terminal.end() == 0, again.terminal.said
 
 
-def audit_restore(desk: Desk, operator: str, spare: Any) -> None:  # noqa: ANN401 - a token of pytest_softhsm
+def audit_restore(cli: Cli, operator: str, spare: Any) -> None:  # noqa: ANN401 - a token of pytest_softhsm
     """Verify the transcript of the restore by the record that the transcript of the created keys has."""
-    entries = json.loads((desk.home / "result.json").read_bytes())["transcript"]
+    entries = json.loads((cli.home / "result.json").read_bytes())["transcript"]
     record = next(entry["record"] for entry in entries if entry["kind"] == "shares")
-    (desk.home / "audited.record").write_text(record)
+    (cli.home / "audited.record").write_text(record)
     words = (
         "recovery",
         "check",
@@ -103,7 +103,7 @@ def audit_restore(desk: Desk, operator: str, spare: Any) -> None:  # noqa: ANN40
         "--operator-key",
         operator,
     )
-    found = desk.ok(*words, "--json").data
+    found = cli.ok(*words, "--json").data
     assert (found["verdict"], found["present"], found["token"]["serial"]) == (
         "complete", ["Cy", "Ada"], spare.serial,
     )  # fmt: skip
@@ -113,48 +113,48 @@ def audit_restore(desk: Desk, operator: str, spare: Any) -> None:  # noqa: ANN40
         for share in listed["shares"] if share["holder"] in {"Ada", "Cy"}
     ]  # fmt: skip
     assert [key["public_key"] for key in found["keys"]] == [key["public_key"] for key in listed["keys"]]
-    assert "share 3 of Cy" in desk.ok(*words).out
+    assert "share 3 of Cy" in cli.ok(*words).out
 
 
 def test_keys_that_were_created_with_shares_are_lost_and_restored_while_the_server_runs(
-    desk: Desk,
+    cli: Cli,
     softhsm: pytest_softhsm.SoftHSM,
     nats_server: Callable[[str], Any],
     session: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(desk.home)
+    monkeypatch.chdir(cli.home)
 
     def lets_in(user: str) -> bool:
-        creds = parse_creds((desk.store / f"keys/creds/ACME/ORDERS/{user}.creds").read_text())
+        creds = parse_creds((cli.store / f"keys/creds/ACME/ORDERS/{user}.creds").read_text())
         return bool(session(server.url, creds.key, creds.jwt).refusal == "")
 
-    people, keys = create(desk)
-    desk.ok("operator", "add", "ACME", "--public-key", keys["ACME"], "--sys-public-key", keys["SYS"])
-    desk.ok("account", "add", "ORDERS", "--public-key", keys["ORDERS"])
-    desk.ok("user", "add", "-a", "ORDERS", "before")
-    server = nats_server(desk.ok("server", "config", "--mem-resolver").out)
+    people, keys = create(cli)
+    cli.ok("operator", "add", "ACME", "--public-key", keys["ACME"], "--sys-public-key", keys["SYS"])
+    cli.ok("account", "add", "ORDERS", "--public-key", keys["ORDERS"])
+    cli.ok("user", "add", "-a", "ORDERS", "before")
+    server = nats_server(cli.ok("server", "config", "--mem-resolver").out)
     assert lets_in("before")
 
-    softhsm.remove(desk.token)
-    spare = softhsm.create("SPARE", pin=desk.token.pin)
-    restore(desk, people, spare.uri)
-    desk.ok("user", "add", "-a", "ORDERS", "after", "--token", spare.uri)
+    softhsm.remove(cli.token)
+    spare = softhsm.create("SPARE", pin=cli.token.pin)
+    restore(cli, people, spare.uri)
+    cli.ok("user", "add", "-a", "ORDERS", "after", "--token", spare.uri)
     assert (lets_in("before"), lets_in("after")) == (True, True)
 
     # The policy pins the token that was lost: the new one is allowed by hand, in view of all.
-    policy = desk.home / "policy.toml"
-    policy.write_text(policy.read_text().replace(desk.token.serial, spare.serial))
-    desk.ok("account", "edit", "ORDERS", "--conns", "7", "--plan", "limits.plan")
+    policy = cli.home / "policy.toml"
+    policy.write_text(policy.read_text().replace(cli.token.serial, spare.serial))
+    cli.ok("account", "edit", "ORDERS", "--conns", "7", "--plan", "limits.plan")
     words = ("ceremony", "prepare", "limits.plan", "--reason", "limits", "-o", "limits.json", "--json")
-    digest = desk.ok(*words).data["request"]
-    desk.ok(
+    digest = cli.ok(*words).data["request"]
+    cli.ok(
         "ceremony", "sign", "limits.json", "--policy", "policy.toml", "--first-use", "all", "--clock-checked",
         "--expect", digest, "--token", spare.uri, "-o", "limits.result",
     )  # fmt: skip
     for request, result in (("request.json", "result.json"), ("limits.json", "limits.result")):
-        found = desk.ok("ceremony", "check", request, result, "--operator-key", keys["ACME"], "--json").data
+        found = cli.ok("ceremony", "check", request, result, "--operator-key", keys["ACME"], "--json").data
         assert found["verdict"] == "complete"
-    audit_restore(desk, keys["ACME"], spare)
-    desk.ok("ceremony", "accept", "limits.result")
-    desk.ok("verify")
+    audit_restore(cli, keys["ACME"], spare)
+    cli.ok("ceremony", "accept", "limits.result")
+    cli.ok("verify")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     StartServer = Callable[[str], Any]
     OpenSession = Callable[..., Any]
 
@@ -68,55 +68,55 @@ def pems(tmp_path: Path) -> Path:
     ],
 )
 def test_accounts_are_pushed_through_tls(
-    desk: Desk, nats_server: StartServer, pems: Path, asked: str, options: tuple[str, ...]
+    cli: Cli, nats_server: StartServer, pems: Path, asked: str, options: tuple[str, ...]
 ) -> None:
-    desk.found_system()
+    cli.found_system()
     tls = f"tls {{ cert_file: '{pems}/cert.pem', key_file: '{pems}/key.pem', {asked.format(pems=pems)} }}\n"
-    server = nats_server(desk.ok("server", "config", "--nats-resolver").out + tls)
+    server = nats_server(cli.ok("server", "config", "--nats-resolver").out + tls)
     url = server.url.replace("nats://", "tls://")
     words = ("push", "--all", "--url", url, "--timeout", "10")
-    desk.ok(*words, *(option.format(pems=pems) for option in options))
+    cli.ok(*words, *(option.format(pems=pems) for option in options))
     assert len(list((server.folder / "jwt").glob("*.jwt"))) == 2
     if "--tls-first" not in options:
-        done = desk.run(*words)
+        done = cli.run(*words)
         assert (done.code, "hint: --ca-cert names the file" in done.err) == (1, True), done.err
 
 
 def test_a_server_lets_in_the_users_of_an_account_that_was_pushed_into_its_configuration(
-    desk: Desk, nats_server: StartServer, session: OpenSession
+    cli: Cli, nats_server: StartServer, session: OpenSession
 ) -> None:
     from seedless.creds import parse_creds
 
-    desk.found_system()
-    desk.ok("account", "add", "LATER")
-    desk.ok("user", "add", "-a", "LATER", "node")
-    later = parse_creds((desk.store / "keys/creds/ACME/LATER/node.creds").read_text())
-    orders = parse_creds((desk.store / "keys/creds/ACME/ORDERS/app.creds").read_text())
-    path = desk.home / "accounts.conf"
-    path.write_text(desk.ok("server", "config", "--mem-resolver").out)
-    desk.ok("account", "delete", "LATER", "--remote", "--config", str(path))
+    cli.found_system()
+    cli.ok("account", "add", "LATER")
+    cli.ok("user", "add", "-a", "LATER", "node")
+    later = parse_creds((cli.store / "keys/creds/ACME/LATER/node.creds").read_text())
+    orders = parse_creds((cli.store / "keys/creds/ACME/ORDERS/app.creds").read_text())
+    path = cli.home / "accounts.conf"
+    path.write_text(cli.ok("server", "config", "--mem-resolver").out)
+    cli.ok("account", "delete", "LATER", "--remote", "--config", str(path))
     server = nats_server(path.read_text())
     assert session(server.url, later.key, later.jwt).refusal == "Authorization Violation"
     assert session(server.url, orders.key, orders.jwt).refusal == ""
-    desk.ok("account", "add", "AGAIN")
-    desk.ok("user", "add", "-a", "AGAIN", "node")
-    again = parse_creds((desk.store / "keys/creds/ACME/AGAIN/node.creds").read_text())
-    desk.ok("push", "--all", "--config", str(path))
+    cli.ok("account", "add", "AGAIN")
+    cli.ok("user", "add", "-a", "AGAIN", "node")
+    again = parse_creds((cli.store / "keys/creds/ACME/AGAIN/node.creds").read_text())
+    cli.ok("push", "--all", "--config", str(path))
     server.reload(path.read_text())
     assert session(server.url, again.key, again.jwt).refusal == ""
     assert session(server.url, orders.key, orders.jwt).refusal == ""
 
 
 def test_a_server_that_starts_finds_what_was_pushed_into_its_folder(
-    desk: Desk, nats_server: StartServer, session: OpenSession, tmp_path_factory: pytest.TempPathFactory
+    cli: Cli, nats_server: StartServer, session: OpenSession, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     from seedless.creds import parse_creds
 
-    desk.found_system()
-    orders = parse_creds((desk.store / "keys/creds/ACME/ORDERS/app.creds").read_text())
+    cli.found_system()
+    orders = parse_creds((cli.store / "keys/creds/ACME/ORDERS/app.creds").read_text())
     folder = tmp_path_factory.mktemp("accounts")
-    desk.ok("push", "--all", "--dir", str(folder))
-    configuration = desk.ok("server", "config", "--nats-resolver", "--dir", str(folder)).out
+    cli.ok("push", "--all", "--dir", str(folder))
+    configuration = cli.ok("server", "config", "--nats-resolver", "--dir", str(folder)).out
     server = nats_server(configuration)
     assert session(server.url, orders.key, orders.jwt).refusal == ""
-    assert desk.run("push", "--all", "--diff", "--url", server.url).code == 0
+    assert cli.run("push", "--all", "--diff", "--url", server.url).code == 0

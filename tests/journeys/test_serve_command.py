@@ -21,7 +21,7 @@ from seedless.serve.backends.users import hash_password
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     StartServer = Callable[[str], Any]
     Connect = Callable[..., Any]
 
@@ -111,12 +111,12 @@ class Service:
 
 
 @pytest.fixture
-def service(office: Office, desk: Desk) -> Iterator[Service]:
+def service(office: Office, cli: Cli) -> Iterator[Service]:
     log = office.folder / "log"
     with (
         log.open("wb") as stream,
         subprocess.Popen(
-            [*_COMMAND, "callout", str(office.configuration)], env=desk.env, stderr=stream
+            [*_COMMAND, "callout", str(office.configuration)], env=cli.env, stderr=stream
         ) as process,
     ):
         try:
@@ -128,11 +128,11 @@ def service(office: Office, desk: Desk) -> Iterator[Service]:
 
 
 def test_the_command_answers_reads_its_configuration_again_and_ends_in_order(
-    office: Office, service: Service, desk: Desk, session: Connect
+    office: Office, service: Service, cli: Cli, session: Connect
 ) -> None:
     assert session(office.url, user="ann", **{"pass": "correct horse"}).refusal == ""
     assert service.wait("login accepted")["name"] == "ann"
-    checked = desk.child("serve", "doctor", str(office.configuration))
+    checked = cli.child("serve", "doctor", str(office.configuration))
     assert (checked.code, checked.err) == (0, ""), checked
     assert "instances       ok      1 answer" in checked.out
     text = office.configuration.read_text()
@@ -173,18 +173,16 @@ def test_threads_of_previous_backends_end_when_their_logins_are_decided(
     assert counts[-1] - counts[4] <= 4, counts
 
 
-def test_a_configuration_that_is_not_right_ends_the_command_with_a_sentence(
-    office: Office, desk: Desk
-) -> None:
+def test_a_configuration_that_is_not_right_ends_the_command_with_a_sentence(office: Office, cli: Cli) -> None:
     office.write("callout.toml", office.configuration.read_text().replace("file:", "file:/nowhere"))
-    done = desk.run("serve", "callout", str(office.configuration))
+    done = cli.run("serve", "callout", str(office.configuration))
     assert done.code == 1
     assert done.err.startswith("error: ")
     assert "/nowhere" in done.err
 
 
-def test_the_demo_lets_the_right_password_in_and_the_wrong_one_not(desk: Desk) -> None:
-    done = desk.child("serve", "demo")
+def test_the_demo_lets_the_right_password_in_and_the_wrong_one_not(cli: Cli) -> None:
+    done = cli.child("serve", "demo")
     assert done.code == 0, done
     *_, right, wrong, _, further = done.out.splitlines()
     assert further.endswith("seedless docs howto/callout")

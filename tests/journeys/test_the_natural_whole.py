@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     Cluster = Any  # of conftest.py
     StartCluster = Callable[[str], Any]
 
@@ -110,16 +110,16 @@ class Work:
 
 
 @pytest.fixture
-def system(desk: Desk) -> Desk:
+def system(cli: Cli) -> Cli:
     """The operator ACME, its signing key and its system account, and a policy that pins it."""
-    desk.ok("operator", "add", "ACME", "--sys", "--generate-signing-key")
-    operator = desk.ok("operator", "show", "--json").data["subject"]
-    (desk.home / "policy.toml").write_text(f'operator = "{operator}"\n')
-    desk.env["SEEDLESS_POLICY"] = str(desk.home / "policy.toml")
-    return desk
+    cli.ok("operator", "add", "ACME", "--sys", "--generate-signing-key")
+    operator = cli.ok("operator", "show", "--json").data["subject"]
+    (cli.home / "policy.toml").write_text(f'operator = "{operator}"\n')
+    cli.env["SEEDLESS_POLICY"] = str(cli.home / "policy.toml")
+    return cli
 
 
-def desired(desk: Desk, *, tenants: int, connections: int = 100) -> str:
+def desired(cli: Cli, *, tenants: int, connections: int = 100) -> str:
     """Write the file of the accounts: so many tenants, and those in which clients are at work."""
     text = f"""
         [templates.standard]
@@ -133,19 +133,19 @@ def desired(desk: Desk, *, tenants: int, connections: int = 100) -> str:
     text += "".join(f'[[tenants]]\ntemplate = "live"\nname = "{name}"\n' for name in LIVE)
     names = (f"tenant-{number:03}" for number in range(tenants))
     text += "".join(f'[[tenants]]\ntemplate = "standard"\nname = "{name}"\n' for name in names)
-    path = desk.home / "tenants.toml"
+    path = cli.home / "tenants.toml"
     path.write_text(text)
     return str(path)
 
 
-def configuration(desk: Desk) -> str:
-    made: str = desk.ok("server", "config", "--nats-resolver", "--allow-delete", "--interval", "1s").out
+def configuration(cli: Cli) -> str:
+    made: str = cli.ok("server", "config", "--nats-resolver", "--allow-delete", "--interval", "1s").out
     return made
 
 
-def stored(desk: Desk) -> dict[str, str]:
+def stored(cli: Cli) -> dict[str, str]:
     """The accounts of the store: the texts by their keys."""
-    paths = (desk.store / "stores/ACME/accounts").glob("*/*.jwt")
+    paths = (cli.store / "stores/ACME/accounts").glob("*/*.jwt")
     return {read(text).claims.sub: text for text in (path.read_text() for path in paths)}
 
 
@@ -155,13 +155,13 @@ def held(cluster: Cluster) -> list[dict[str, str]]:
     return [{path.stem: path.read_text() for path in folder.glob("*.jwt")} for folder in folders]
 
 
-def asked(desk: Desk, *words: str) -> Any:  # noqa: ANN401 - a Done of tests/conftest.py
+def asked(cli: Cli, *words: str) -> Any:  # noqa: ANN401 - a Done of tests/conftest.py
     """Run a command, and again while a server has only just started and is not known everywhere yet."""
-    done = desk.run(*words)
+    done = cli.run(*words)
     end = time.monotonic() + 10
     while done.code == 1 and "servers answered" in done.err and time.monotonic() < end:
         time.sleep(0.1)
-        done = desk.run(*words)
+        done = cli.run(*words)
     assert done.code == 0, done
     return done
 
@@ -174,81 +174,81 @@ def eventually(condition: Callable[[], bool]) -> bool:
 
 
 @contextlib.contextmanager
-def at_work(desk: Desk, cluster: Cluster, user: str, *accounts: str) -> Iterator[list[Work]]:
+def at_work(cli: Cli, cluster: Cluster, user: str, *accounts: str) -> Iterator[list[Work]]:
     """Clients of *user* in each of *accounts*."""
     urls = [server.url for server in cluster.servers]
-    folder = desk.store / "keys/creds/ACME"
+    folder = cli.store / "keys/creds/ACME"
     with contextlib.ExitStack() as all_of_them:
         yield [all_of_them.enter_context(Work(urls, folder / name / f"{user}.creds")) for name in accounts]
 
 
-def test_the_natural_whole(system: Desk, nats_cluster: StartCluster) -> None:
-    desk = system
-    path = desired(desk, tenants=TENANTS)
-    desk.ok("apply", path)
-    cluster = nats_cluster(configuration(desk))
+def test_the_natural_whole(system: Cli, nats_cluster: StartCluster) -> None:
+    cli = system
+    path = desired(cli, tenants=TENANTS)
+    cli.ok("apply", path)
+    cluster = nats_cluster(configuration(cli))
     at = ("--url", cluster.url)
-    desk.ok("push", "--all", *at)
-    assert held(cluster) == [stored(desk)] * 3
-    assert len(stored(desk)) == len(LIVE) + TENANTS + 1
-    with at_work(desk, cluster, "app", *LIVE) as workers:
-        edit_revoke_and_delete(desk, cluster, path)
+    cli.ok("push", "--all", *at)
+    assert held(cluster) == [stored(cli)] * 3
+    assert len(stored(cli)) == len(LIVE) + TENANTS + 1
+    with at_work(cli, cluster, "app", *LIVE) as workers:
+        edit_revoke_and_delete(cli, cluster, path)
         for worker in workers:
             worker.wait_served()
         for name in LIVE:
-            assert desk.ok("rotate", "account-key", name, *at, "--json").data["stage"] == "overlap"
-        rotate_operator_key(desk, cluster)
+            assert cli.ok("rotate", "account-key", name, *at, "--json").data["stage"] == "overlap"
+        rotate_operator_key(cli, cluster)
         for name in LIVE:
-            assert asked(desk, "rotate", "account-key", name, "--finish", *at, "--json").data["pushed"] == 1
+            assert asked(cli, "rotate", "account-key", name, "--finish", *at, "--json").data["pushed"] == 1
         for worker in workers:
             worker.wait_served()
     assert [worker.refused for worker in workers] == [[], [], []]
     assert all(worker.reconnects >= 2 for worker in workers)
     assert max(worker.longest_silence for worker in workers) < LONGEST_SILENCE
-    assert held(cluster) == [stored(desk)] * 3
-    assert desk.ok("verify", "--json").data["ok"]
-    assert desk.ok("push", "--all", "--diff", *at)
-    assert desk.ok("apply", desired(desk, tenants=TENANTS - 1, connections=90), "--plan-only")
+    assert held(cluster) == [stored(cli)] * 3
+    assert cli.ok("verify", "--json").data["ok"]
+    assert cli.ok("push", "--all", "--diff", *at)
+    assert cli.ok("apply", desired(cli, tenants=TENANTS - 1, connections=90), "--plan-only")
 
 
-def edit_revoke_and_delete(desk: Desk, cluster: Cluster, path: str) -> None:
+def edit_revoke_and_delete(cli: Cli, cluster: Cluster, path: str) -> None:
     """Edit accounts while a server is down, revoke a user who is connected, and delete an account."""
     at = ("--url", cluster.url)
     cluster.servers[2].stop()
-    assert desired(desk, tenants=TENANTS, connections=90) == path
-    desk.ok("apply", path)
-    asked(desk, "push", "--all", *at)
+    assert desired(cli, tenants=TENANTS, connections=90) == path
+    cli.ok("apply", path)
+    asked(cli, "push", "--all", *at)
     cluster.restart(2)
-    assert eventually(lambda: held(cluster) == [stored(desk)] * 3)
+    assert eventually(lambda: held(cluster) == [stored(cli)] * 3)
 
-    (key,) = desk.ok("account", "show", LIVE[0], "--json").data["claims"]["nats"]["signing_keys"]
-    desk.ok("user", "add", "-a", LIVE[0], "guest", "--issuer", key)
-    with at_work(desk, cluster, "guest", LIVE[0]) as (guest,):
-        desk.ok("account", "revoke", "-a", LIVE[0], "guest")
-        asked(desk, "push", LIVE[0], *at)
+    (key,) = cli.ok("account", "show", LIVE[0], "--json").data["claims"]["nats"]["signing_keys"]
+    cli.ok("user", "add", "-a", LIVE[0], "guest", "--issuer", key)
+    with at_work(cli, cluster, "guest", LIVE[0]) as (guest,):
+        cli.ok("account", "revoke", "-a", LIVE[0], "guest")
+        asked(cli, "push", LIVE[0], *at)
         assert eventually(lambda: bool(guest.refused))
         assert "revoked" in guest.refused[0]
 
-    assert desired(desk, tenants=TENANTS - 1, connections=90) == path
-    desk.ok("apply", path, "--prune")
-    done = asked(desk, "push", "--all", "--prune", "--expect-count", "1", *at, "--json")
+    assert desired(cli, tenants=TENANTS - 1, connections=90) == path
+    cli.ok("apply", path, "--prune")
+    done = asked(cli, "push", "--all", "--prune", "--expect-count", "1", *at, "--json")
     assert [one["account"] for one in done.data["pruned"]["victims"]] == [f"tenant-{TENANTS - 1:03}"]
-    assert held(cluster) == [stored(desk)] * 3
+    assert held(cluster) == [stored(cli)] * 3
 
 
-def rotate_operator_key(desk: Desk, cluster: Cluster) -> None:
+def rotate_operator_key(cli: Cli, cluster: Cluster) -> None:
     """Let the operator's signing key give way, by two rolling restarts."""
     rotate = ("rotate", "operator-key", "--url", cluster.url, "--json")
-    assert asked(desk, *rotate).data["stage"] == "spread"
+    assert asked(cli, *rotate).data["stage"] == "spread"
     for number in range(3):
-        cluster.restart(number, configuration(desk))
-    done = asked(desk, *rotate).data
+        cluster.restart(number, configuration(cli))
+    done = asked(cli, *rotate).data
     assert (done["stage"], len(done["signed"]), done["pushed"]) == (
         "remove",
         len(LIVE) + TENANTS,
         len(LIVE) + TENANTS,
     )
-    assert asked(desk, *rotate, "--finish").data["stage"] == "forget"
+    assert asked(cli, *rotate, "--finish").data["stage"] == "forget"
     for number in range(3):
-        cluster.restart(number, configuration(desk))
-    assert asked(desk, *rotate, "--finish").data["stage"] == "done"
+        cluster.restart(number, configuration(cli))
+    assert asked(cli, *rotate, "--finish").data["stage"] == "done"

@@ -13,14 +13,14 @@ from seedless.seeds import SoftwareKey
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 FEW, MORE, MANY = 20, 40, 160
 MOST = 1.15
 """Times as many calls for one more jwt among many as for one more among few."""
 
 
-def calls(desk: Desk, *words: str) -> int:
+def calls(cli: Cli, *words: str) -> int:
     """Run a command in this process, and count the functions that it calls, those in C too."""
     count = 0
 
@@ -30,35 +30,35 @@ def calls(desk: Desk, *words: str) -> int:
 
     sys.setprofile(counted)
     try:
-        done = desk.run(*words)
+        done = cli.run(*words)
     finally:
         sys.setprofile(None)
     assert done.code in {0, 3, 5}, done
     return count
 
 
-def new_accounts(desk: Desk, size: int) -> tuple[str, ...]:
+def new_accounts(cli: Cli, size: int) -> tuple[str, ...]:
     """Write a file with so many new accounts, whose keys are to be created, and a user each."""
-    (desk.home / "t.toml").write_text(
+    (cli.home / "t.toml").write_text(
         "".join(f"[accounts.A{n}]\n[accounts.A{n}.users.u]\n" for n in range(size))
     )
-    return "apply", str(desk.home / "t.toml"), "--plan-only"
+    return "apply", str(cli.home / "t.toml"), "--plan-only"
 
 
-def given_accounts(desk: Desk, size: int) -> tuple[str, ...]:
+def given_accounts(cli: Cli, size: int) -> tuple[str, ...]:
     """Write a file with so many new accounts, whose keys exist."""
     keys = (SoftwareKey(Role.ACCOUNT, n.to_bytes(32, "big")).public_key for n in range(size))
-    (desk.home / "t.toml").write_text(
+    (cli.home / "t.toml").write_text(
         "".join(f'[accounts.A{n}]\npublic_key = "{key}"\n' for n, key in enumerate(keys))
     )
-    return "apply", str(desk.home / "t.toml"), "--plan-only"
+    return "apply", str(cli.home / "t.toml"), "--plan-only"
 
 
 @pytest.mark.parametrize("write", [new_accounts, given_accounts])
 def test_a_plan_takes_as_many_calls_for_an_account_among_many_as_among_few(
-    desk: Desk, write: Callable[[Desk, int], tuple[str, ...]]
+    cli: Cli, write: Callable[[Cli, int], tuple[str, ...]]
 ) -> None:
-    desk.ok("operator", "add", "ACME", "--yes")
-    calls(desk, *write(desk, FEW))  # what is loaded once, and remembered
-    few, more, many = (calls(desk, *write(desk, size)) for size in (FEW, MORE, MANY))
+    cli.ok("operator", "add", "ACME", "--yes")
+    calls(cli, *write(cli, FEW))  # what is loaded once, and remembered
+    few, more, many = (calls(cli, *write(cli, size)) for size in (FEW, MORE, MANY))
     assert (many - more) / (MANY - MORE) < MOST * (more - few) / (MORE - FEW)

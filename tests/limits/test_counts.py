@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 NOW = 1_750_000_000
 OPERATOR = SoftwareKey(Role.OPERATOR, bytes(32))
@@ -93,10 +93,10 @@ def _counting(counts: Counter[str], name: str, real: Callable[..., Any]) -> Call
 
 
 @pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Desk, tuple[str, ...]], Counter[str]]:
+def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Cli, tuple[str, ...]], Counter[str]]:
     """Run a command and count the files that it opens, the folders that it lists, and what it verifies."""
 
-    def run(desk: Desk, words: tuple[str, ...]) -> Counter[str]:
+    def run(cli: Cli, words: tuple[str, ...]) -> Counter[str]:
         counts: Counter[str] = Counter()
 
         opened, bad = nkey._libsodium()
@@ -104,8 +104,8 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Desk, tuple[str, ...]]
             patch.setattr(os, "open", _counting(counts, "open", os.open))
             patch.setattr(os, "listdir", _counting(counts, "list", os.listdir))
             patch.setattr(nkey, "_libsodium", lambda: (_counting(counts, "verify", opened), bad))
-            patch.chdir(desk.home)
-            done = desk.run(*words)
+            patch.chdir(cli.home)
+            done = cli.run(*words)
         assert done.code in {0, 3, 5}, done
         return counts
 
@@ -114,30 +114,30 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Desk, tuple[str, ...]]
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_what_is_done_for_a_jwt_does_not_depend_on_how_many_there_are(
-    desk: Desk, counted: Callable[[Desk, tuple[str, ...]], Counter[str]], name: str, tmp_path: Path
+    cli: Cli, counted: Callable[[Cli, tuple[str, ...]], Counter[str]], name: str, tmp_path: Path
 ) -> None:
     words, most = COMMANDS[name]
     found = []
     for steps in (1, 2, 3):
         store = fill(tmp_path / f"root{steps}", steps)
         where = {"SEEDLESS_STORE": str(store.root)}
-        desk.env.update(where)
+        cli.env.update(where)
         last = store.get("A00", f"m{STEP * steps - 1:02}")
         assert last is not None
-        (desk.home / "new.jwt").write_text(last.text)
+        (cli.home / "new.jwt").write_text(last.text)
         if "desired.toml" in words:
-            (desk.home / "desired.toml").write_text(desk.ok("export-desired").out)
+            (cli.home / "desired.toml").write_text(cli.ok("export-desired").out)
         if "changed.toml" in words:
             changed = re.sub(
                 r"^(\[accounts\.\w+\])$",
                 r'\1\ndescription = "changed"',
-                desk.ok("export-desired").out,
+                cli.ok("export-desired").out,
                 flags=re.MULTILINE,
             )
-            (desk.home / "changed.toml").write_text(changed)
-            (desk.home / "policy.toml").write_text(f'operator = "{OPERATOR.public_key}"\n')
-            (desk.home / "plan.json").unlink(missing_ok=True)
-        found.append(counted(desk, tuple(word.replace("store/", f"root{steps}/") for word in words)))
+            (cli.home / "changed.toml").write_text(changed)
+            (cli.home / "policy.toml").write_text(f'operator = "{OPERATOR.public_key}"\n')
+            (cli.home / "plan.json").unlink(missing_ok=True)
+        found.append(counted(cli, tuple(word.replace("store/", f"root{steps}/") for word in words)))
     first, second, third = found
     assert {kind: third[kind] - second[kind] for kind in third} == {
         kind: second[kind] - first[kind] for kind in third

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from seedless.ceremony.request import CeremonyRequest
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 SOURCE = Path(atomic.__file__).parents[1]
 NOW = 1_750_000_000
@@ -221,17 +221,17 @@ def test_a_ledger_that_would_grow_too_large_stops_a_ceremony_before_its_first_si
 
 
 def test_commands_say_that_a_file_is_too_large_and_sign_nothing(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.found_system()
-    before = desk.files()
+    cli.found_system()
+    before = cli.files()
     for most, words in (
         (2001, ("account", "edit", "ORDERS", "--conns", "5", "--plan", "orders.plan")),
         (2001, ("apply", "-")),
         (500, ("key", "list")),
     ):
         monkeypatch.setattr(units, "LARGEST_FILE", most)
-        done = desk.run(*words, stdin="#" * 2002)
+        done = cli.run(*words, stdin="#" * 2002)
         assert (done.code, done.out) == (1, ""), done
         assert f"larger than {most} B, which is the most that is read" in done.err, done
-    assert desk.files() == before
+    assert cli.files() == before

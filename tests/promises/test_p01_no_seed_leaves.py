@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from pytest_softhsm import SoftHSM
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     Watch = Any  # and in conftest.py
     Forms = Callable[[bytes], dict[str, bytes]]
 
@@ -41,17 +41,17 @@ OPERATOR, ACCOUNT, USER = (str(key.public_key) for key in KEYS.values())
 
 
 @pytest.fixture
-def filled(desk: Desk) -> Desk:
-    """A desk whose token holds keys with seeds that the test knows."""
+def filled(cli: Cli) -> Cli:
+    """A home whose token holds keys with seeds that the test knows."""
     for number, (role, key) in enumerate(KEYS.items()):
-        desk.token.import_ed25519(
+        cli.token.import_ed25519(
             key.reveal_raw(), label=f"{role.name.lower()}:{role.name}", id=bytes([number + 1])
         )
-    return desk
+    return cli
 
 
 def test_seeds_on_a_token_are_nowhere_else(
-    filled: Desk, watch: Watch, seed_forms: Forms, softhsm: SoftHSM
+    filled: Cli, watch: Watch, seed_forms: Forms, softhsm: SoftHSM
 ) -> None:
     claims = filled.home / "claims.json"
     claims.write_text(json.dumps({"sub": USER, "name": "plain", "nats": {"x": 1}}))
@@ -76,19 +76,19 @@ def test_seeds_on_a_token_are_nowhere_else(
 
 
 def test_the_seed_of_a_software_user_is_in_its_creds_and_its_key_file_alone(
-    desk: Desk, watch: Watch, seed_forms: Forms
+    cli: Cli, watch: Watch, seed_forms: Forms
 ) -> None:
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "ORDERS")
-    watch.run(*SEEDLESS, "user", "add", "-a", "ORDERS", "app", "-y", env=desk.env_with(TMPDIR=str(desk.home)))
-    file: Path = desk.store / "keys" / "creds" / "ACME" / "ORDERS" / "app.creds"
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ORDERS")
+    watch.run(*SEEDLESS, "user", "add", "-a", "ORDERS", "app", "-y", env=cli.env_with(TMPDIR=str(cli.home)))
+    file: Path = cli.store / "keys" / "creds" / "ACME" / "ORDERS" / "app.creds"
     key = parse_creds(file.read_text()).key
     public = str(key.public_key)
-    stored = desk.store / "keys" / "keys" / "U" / public[1:3] / f"{public}.nk"
+    stored = cli.store / "keys" / "keys" / "U" / public[1:3] / f"{public}.nk"
     forms = seed_forms(key.reveal_raw())
-    places = watch.places_of(forms, desk.home)
+    places = watch.places_of(forms, cli.home)
     assert sorted(places) == [f"NATS text in {file}", f"NATS text in {stored}"]
-    assert watch.places_of(forms, desk.home, but=(file, stored)) == []
+    assert watch.places_of(forms, cli.home, but=(file, stored)) == []
     assert [path.stat().st_mode & 0o777 for path in (file, stored)] == [0o600, 0o600]
 
 
@@ -107,29 +107,29 @@ def test_a_seed_in_a_file_is_found_raw(tmp_path: Path, watch: Watch, seed_forms:
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_a_seed_in_the_output_is_found(desk: Desk, watch: Watch, seed_forms: Forms, stream: str) -> None:
+def test_a_seed_in_the_output_is_found(cli: Cli, watch: Watch, seed_forms: Forms, stream: str) -> None:
     code = f"import sys; print('{SEED.hex()}', file=sys.{stream})"
-    watch.run(sys.executable, "-c", f"exec(bytes.fromhex('{code.encode().hex()}'))", env=desk.env)
+    watch.run(sys.executable, "-c", f"exec(bytes.fromhex('{code.encode().hex()}'))", env=cli.env)
     found = [place.split()[:3] for place in watch.places_of(seed_forms(SEED)) if "cmdline" not in place]
     assert found == [["hex", "in", stream]]
 
 
 @pytest.mark.parametrize("shift", [0, 1, 2])
 def test_a_seed_in_an_argument_of_a_child_is_found(
-    desk: Desk, watch: Watch, seed_forms: Forms, shift: int
+    cli: Cli, watch: Watch, seed_forms: Forms, shift: int
 ) -> None:
     leak = base64.b64encode(b"x" * shift + SEED + b"tail")
     argument = f"bytes.fromhex('{leak.hex()}').decode()"
     child = f"[sys.executable, '-c', 'import time; time.sleep(0.3)', {argument}]"
     code = f"import subprocess, sys; subprocess.run({child}, check=True)"
-    watch.run(sys.executable, "-c", code, env=desk.env)
+    watch.run(sys.executable, "-c", code, env=cli.env)
     found = watch.places_of(seed_forms(SEED))
     assert [place.split(" of ")[0] for place in found] == [f"base64 at {shift} in cmdline"]
 
 
-def test_a_seed_in_an_environment_is_found(desk: Desk, watch: Watch, seed_forms: Forms) -> None:
+def test_a_seed_in_an_environment_is_found(cli: Cli, watch: Watch, seed_forms: Forms) -> None:
     leak = base64.urlsafe_b64encode(SEED).decode()
-    watch.run(sys.executable, "-c", "import time; time.sleep(0.2)", env=desk.env | {"NSC_SEED": leak})
+    watch.run(sys.executable, "-c", "import time; time.sleep(0.2)", env=cli.env | {"NSC_SEED": leak})
     found = watch.places_of(seed_forms(SEED))
     assert [place.split(" of ")[0] for place in found] == ["url-safe base64 at 0 in environ"]
 
@@ -155,17 +155,17 @@ def places(
 
 
 def test_a_seed_in_any_place_of_any_command_is_neither_shown_nor_used(
-    desk: Desk, commands: dict[tuple[str, ...], click.Command]
+    cli: Cli, commands: dict[tuple[str, ...], click.Command]
 ) -> None:
-    desk.ok("operator", "add", "ACME")
-    before, seed, count = desk.files(), MISTYPED[Role.ACCOUNT], 0
+    cli.ok("operator", "add", "ACME")
+    before, seed, count = cli.files(), MISTYPED[Role.ACCOUNT], 0
     for words, command in commands.items():
         for given, place in places(words, command, seed):
-            done = desk.run(*given, *(["--json"] if count % 2 else []))
+            done = cli.run(*given, *(["--json"] if count % 2 else []))
             assert (done.code, seed in done.out + done.err) == (2, False), given
             assert f"error: {place} holds a seed, and a seed is never an argument" in done.err, given
             count += 1
-    assert desk.files() == before
+    assert cli.files() == before
     assert count > 2000
 
 
@@ -192,13 +192,13 @@ def test_a_seed_in_any_place_of_any_command_is_neither_shown_nor_used(
     ],
 )
 def test_no_message_shows_a_seed_wherever_it_comes_from(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, words: str
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:
-    desk.ok("operator", "add", "ACME", "--sys")
-    desk.ok("account", "add", "ORDERS")
+    cli.ok("operator", "add", "ACME", "--sys")
+    cli.ok("account", "add", "ORDERS")
     monkeypatch.setattr("seedless.cli.main.refuse_seeds", lambda *_: None)
     seed = MISTYPED[Role.ACCOUNT]
-    done = desk.run(*words.format(seed).split())
+    done = cli.run(*words.format(seed).split())
     assert done.code in {1, 2, 3}
     assert (seed in done.out + done.err, done.err[:7]) == (False, "error: ")
 
@@ -222,32 +222,32 @@ WRITTEN = {
 
 @pytest.mark.parametrize("text", WRITTEN.values(), ids=WRITTEN)
 @pytest.mark.parametrize("role", Role)
-def test_however_a_seed_is_written_it_is_cut(desk: Desk, role: Role, text: str) -> None:
+def test_however_a_seed_is_written_it_is_cut(cli: Cli, role: Role, text: str) -> None:
     seed = MISTYPED[role]
     given = text.format(seed=seed, lower=seed.lower())
     for words in ((given,), ("account", "add", given), ("show", given), ("key", "list", "--token", given)):
-        done = desk.run(*words)
+        done = cli.run(*words)
         assert done.code == 2
         assert "holds a seed, and a seed is never an argument" in done.err
         assert seed[2:50].lower() not in (done.out + done.err).lower()
 
 
 @pytest.mark.parametrize("name", ["SEEDLESS_STORE", "SEEDLESS_TOKEN", "SEEDLESS_CONTEXT", "NATS_CA"])
-def test_a_seed_in_a_variable_is_neither_shown_nor_used(desk: Desk, name: str) -> None:
-    done = desk.run("account", "add", "ORDERS", **{name: MISTYPED[Role.ACCOUNT]})
+def test_a_seed_in_a_variable_is_neither_shown_nor_used(cli: Cli, name: str) -> None:
+    done = cli.run("account", "add", "ORDERS", **{name: MISTYPED[Role.ACCOUNT]})
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(f"error: the environment variable {name} holds a seed")
     assert MISTYPED[Role.ACCOUNT] not in done.err
 
 
-def test_public_keys_and_digests_are_no_seeds(desk: Desk) -> None:
+def test_public_keys_and_digests_are_no_seeds(cli: Cli) -> None:
     for number in range(300):
         raw = hashlib.sha256(bytes([number % 256, number // 256])).digest()
         keys = (pack(bytes([role.prefix]) + raw) for role in Role)
         for text in (*keys, base32(raw), raw.hex(), base64.b64encode(raw * 50).decode()):
             assert not holds_seed(text)
             assert not holds_seed(f"{text}:{text}")
-    assert "holds a seed" not in desk.run("key", "show", OPERATOR).err
+    assert "holds a seed" not in cli.run("key", "show", OPERATOR).err
 
 
 DESIRED = {
@@ -262,27 +262,27 @@ DESIRED = {
 
 
 @pytest.mark.parametrize("text", DESIRED.values(), ids=DESIRED)
-def test_a_seed_in_a_file_of_desired_state_is_neither_shown_nor_signed(desk: Desk, text: str) -> None:
-    desk.ok("operator", "add", "ACME")
-    keys, before, seed = desk.ok("key", "list").out, desk.files(), MISTYPED[Role.ACCOUNT]
-    file = desk.home / "desired.toml"
+def test_a_seed_in_a_file_of_desired_state_is_neither_shown_nor_signed(cli: Cli, text: str) -> None:
+    cli.ok("operator", "add", "ACME")
+    keys, before, seed = cli.ok("key", "list").out, cli.files(), MISTYPED[Role.ACCOUNT]
+    file = cli.home / "desired.toml"
     file.write_text('version = 1\noperator = "ACME"\n' + text.format(seed=seed))
-    done = desk.run("apply", str(file), "-y")
+    done = cli.run("apply", str(file), "-y")
     assert done.code in {1, 2, 3}
     assert seed not in done.out + done.err
-    assert (desk.files(), desk.ok("key", "list").out) == (before, keys)
+    assert (cli.files(), cli.ok("key", "list").out) == (before, keys)
 
 
-def test_claims_with_a_seed_are_signed_by_nobody(desk: Desk) -> None:
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "ORDERS")
-    before, seed, file = desk.files(), MISTYPED[Role.USER], desk.home / "claims.json"
+def test_claims_with_a_seed_are_signed_by_nobody(cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ORDERS")
+    before, seed, file = cli.files(), MISTYPED[Role.USER], cli.home / "claims.json"
     file.write_text(json.dumps({"sub": "x", "name": "n", "nats": {"deep": [{seed: 1}, {"x": f"({seed})"}]}}))
-    issuer = desk.ok("account", "show", "ORDERS", "--json").data["subject"]
-    words = ("sign", str(file), "--kind", "generic", "-K", issuer, "-o", str(desk.home / "out.jwt"))
-    done = desk.run(*words)
+    issuer = cli.ok("account", "show", "ORDERS", "--json").data["subject"]
+    words = ("sign", str(file), "--kind", "generic", "-K", issuer, "-o", str(cli.home / "out.jwt"))
+    done = cli.run(*words)
     assert (done.code, seed in done.out + done.err) == (3, False)
     assert "error: G012 generic n nats.deep[0]: is or holds a seed" in done.err
     assert "error: G012 generic n nats.deep[1].x: is or holds a seed" in done.err
-    assert desk.run(*words, "--allow", "G012").code == 2
-    assert (desk.files(), (desk.home / "out.jwt").exists()) == (before, False)
+    assert cli.run(*words, "--allow", "G012").code == 2
+    assert (cli.files(), (cli.home / "out.jwt").exists()) == (before, False)

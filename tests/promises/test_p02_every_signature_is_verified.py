@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from seedless.nkey import PublicKey
     from seedless.signing_pipeline import NewKey
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 KEY = SoftwareKey(Role.OPERATOR, bytes(range(32)))
 OTHER = SoftwareKey(Role.OPERATOR, bytes(range(1, 33)))
@@ -79,14 +79,14 @@ def test_a_signer_that_lies_ends_the_walk_with_nothing_recorded(wrong: Callable[
     assert recorded == []
 
 
-def test_a_token_whose_public_key_belongs_to_another_private_key_signs_nothing(desk: Desk) -> None:
+def test_a_token_whose_public_key_belongs_to_another_private_key_signs_nothing(cli: Cli) -> None:
     private, _ = templates(OTHER.reveal_raw(), label="operator:ACME", id=b"\x01")
     _, public = templates(KEY.reveal_raw(), label="operator:ACME", id=b"\x01")
-    token = desk.token
+    token = cli.token
     _tokens._run(token, "create_objects", serial=token.serial, pin=token.pin, templates=[private, public])
-    done = desk.run("operator", "add", "ACME", "-k", str(KEY.public_key))
+    done = cli.run("operator", "add", "ACME", "-k", str(KEY.public_key))
     assert (done.code, done.out) == (4, "")
     assert (
         f"gave a wrong signature: it does not verify under {KEY.public_key}\nhint: do not sign " in done.err
     )
-    assert desk.files() == {}
+    assert cli.files() == {}

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from seedless.nkey import PublicKey
     from seedless.signing_pipeline import NewKey, Plan
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 OPERATOR = SoftwareKey(Role.OPERATOR, bytes(range(32)))
 ACCOUNT = SoftwareKey(Role.ACCOUNT, bytes(range(1, 33)))
@@ -73,21 +73,21 @@ def test_the_bytes_of_the_reviewed_plan_are_the_bytes_that_are_signed() -> None:
     assert [made for _, made in recorded] == [jwt]
 
 
-def test_a_plan_with_a_key_to_be_made_differs_from_what_is_signed_by_that_key_alone(desk: Desk) -> None:
-    desk.ok("operator", "add", "ACME")
+def test_a_plan_with_a_key_to_be_made_differs_from_what_is_signed_by_that_key_alone(cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME")
     words = ("account", "add", "ORDERS", "--js-disk-storage", "1G", "--deny-pub", "x.>", "--json")
-    shown = desk.ok(*words, "--dry-run").data
+    shown = cli.ok(*words, "--dry-run").data
     assert shown["new_keys"] == ["account:ORDERS"]
     (change,) = shown["changes"]
-    signed = desk.ok(*words).data
+    signed = cli.ok(*words).data
     plan = json.loads(change["payload"].replace(change["subject"], signed["subject"]))
     apart = {"jti": "", "iat": 0}
     assert plan | apart == json.loads(payload_of(read(signed["jwt"]))) | apart
 
 
-def test_the_review_says_whose_key_and_who_signs(desk: Desk) -> None:
-    operator = desk.ok("operator", "add", "ACME", "--json").data["subject"]
-    done = desk.ok("account", "add", "ORDERS", "-k", str(ACCOUNT.public_key), "--dry-run")
+def test_the_review_says_whose_key_and_who_signs(cli: Cli) -> None:
+    operator = cli.ok("operator", "add", "ACME", "--json").data["subject"]
+    done = cli.ok("account", "add", "ORDERS", "-k", str(ACCOUNT.public_key), "--dry-run")
     assert str(ACCOUNT.public_key) in done.err
     assert operator in done.err
 
@@ -107,37 +107,37 @@ def test_the_review_says_whose_key_and_who_signs(desk: Desk) -> None:
     ids=["limit", "permission", "expiry", "tag", "hidden letters", "revocation", "mapping", "export"],
 )
 def test_the_review_shows_what_an_option_puts_into_the_claims(
-    desk: Desk, option: tuple[str, str], words: list[str]
+    cli: Cli, option: tuple[str, str], words: list[str]
 ) -> None:
-    desk.ok("operator", "add", "ACME")
-    done = desk.run("account", "add", "ORDERS", *option, "--dry-run", "--json")
+    cli.ok("operator", "add", "ACME")
+    done = cli.run("account", "add", "ORDERS", *option, "--dry-run", "--json")
     assert all(word in done.err for word in words)
     assert "\u202e" not in done.err
 
 
-def test_a_dry_run_signs_and_writes_nothing_and_opens_no_token(desk: Desk) -> None:
-    desk.found_system()
-    before = desk.files()
-    jwt = desk.store / "stores" / "ACME" / "accounts" / "ORDERS" / "ORDERS.jwt"
+def test_a_dry_run_signs_and_writes_nothing_and_opens_no_token(cli: Cli) -> None:
+    cli.found_system()
+    before = cli.files()
+    jwt = cli.store / "stores" / "ACME" / "accounts" / "ORDERS" / "ORDERS.jwt"
     for words in (
         ("operator", "add", "OTHER", "--sys"),
         ("account", "add", "NEW"),
         ("user", "add", "-a", "ORDERS", "new"),
         ("user", "add", "-a", "ORDERS", "hard", "--on-token"),
-        ("sign", str(jwt), "--record", "-o", str(desk.home / "out.jwt")),
+        ("sign", str(jwt), "--record", "-o", str(cli.home / "out.jwt")),
     ):
-        done = desk.ok(*words, "--dry-run", "--json", "--module", "/nowhere.so")
+        done = cli.ok(*words, "--dry-run", "--json", "--module", "/nowhere.so")
         assert set(done.data) >= {"dry_run", "new_keys", "changes"}
         assert done.data["dry_run"] is True
-    assert desk.files() == before
-    assert not (desk.home / "out.jwt").exists()
+    assert cli.files() == before
+    assert not (cli.home / "out.jwt").exists()
 
 
-def test_a_dry_run_makes_no_folder_where_there_is_none(desk: Desk) -> None:
-    desk.ok(
+def test_a_dry_run_makes_no_folder_where_there_is_none(cli: Cli) -> None:
+    cli.ok(
         "operator", "add", "ACME", "--sys", "--generate-signing-key", "--dry-run", "--module", "/nowhere.so"
     )
-    assert not desk.store.exists()
+    assert not cli.store.exists()
 
 
 def spelled(payload: str) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from seedless.change import Change
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 KEY = SoftwareKey(Role.OPERATOR, bytes(range(32)))
 NOW = 1_800_000_000
@@ -56,26 +56,26 @@ def test_no_jwt_is_more_than_a_minute_ahead(before: int) -> None:
     assert [finding.code for finding in plan.judge().errors] == ["G002"]
 
 
-def test_signing_again_and_again_within_a_second_gives_each_its_own_time(desk: Desk) -> None:
-    desk.ok("operator", "add", "ACME")
-    times = [desk.ok("operator", "show", "--json").data["issued_at"]]
+def test_signing_again_and_again_within_a_second_gives_each_its_own_time(cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME")
+    times = [cli.ok("operator", "show", "--json").data["issued_at"]]
     for _ in range(3):
-        text = desk.ok("operator", "show", "--json").data["jwt"]
-        times.append(desk.ok("sign", "-", "--record", "--json", stdin=text).data["issued_at"])
+        text = cli.ok("operator", "show", "--json").data["jwt"]
+        times.append(cli.ok("sign", "-", "--record", "--json", stdin=text).data["issued_at"])
     assert sorted(set(times)) == times
     assert times[-1] <= time.time()
 
 
-def test_an_older_jwt_of_the_same_subject_does_not_take_the_time_back(desk: Desk) -> None:
-    desk.ok("operator", "add", "ACME")
-    first = desk.ok("operator", "show", "--json").data["jwt"]
-    second = desk.ok("sign", "-", "--record", "--json", stdin=first).data
-    third = desk.ok("sign", "-", "--record", "--json", stdin=first).data
+def test_an_older_jwt_of_the_same_subject_does_not_take_the_time_back(cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME")
+    first = cli.ok("operator", "show", "--json").data["jwt"]
+    second = cli.ok("sign", "-", "--record", "--json", stdin=first).data
+    third = cli.ok("sign", "-", "--record", "--json", stdin=first).data
     assert read(first).issued_at < second["issued_at"] < third["issued_at"]
 
 
-def stored(desk: Desk, *address: str) -> Jwt[Any]:
-    jwt = open_store(desk.store).get(*address)
+def stored(cli: Cli, *address: str) -> Jwt[Any]:
+    jwt = open_store(cli.store).get(*address)
     assert jwt is not None
     return jwt
 
@@ -87,49 +87,49 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, ahead: int) -> None:
 REAL = time.time
 
 
-def test_quick_edits_of_an_account_are_dated_when_they_are_signed(desk: Desk) -> None:
-    desk.found_system()
+def test_quick_edits_of_an_account_are_dated_when_they_are_signed(cli: Cli) -> None:
+    cli.found_system()
     for number in range(3):
-        done = desk.ok("account", "edit", "ORDERS", "--conns", str(number + 1))
+        done = cli.ok("account", "edit", "ORDERS", "--conns", str(number + 1))
         assert "G00" not in done.err
-        assert stored(desk, "ORDERS").issued_at <= time.time()
+        assert stored(cli, "ORDERS").issued_at <= time.time()
 
 
 @pytest.mark.parametrize("whom", ["*", "app"])
-def test_a_revocation_stands_against_every_jwt_and_no_guard_fires(desk: Desk, whom: str) -> None:
-    desk.found_system()
+def test_a_revocation_stands_against_every_jwt_and_no_guard_fires(cli: Cli, whom: str) -> None:
+    cli.found_system()
     for number in range(3):
-        desk.ok("user", "edit", "-a", "ORDERS", "app", "--tag", f"n:{number}")
-    done = desk.ok("account", "revoke", "-a", "ORDERS", whom)
+        cli.ok("user", "edit", "-a", "ORDERS", "app", "--tag", f"n:{number}")
+    done = cli.ok("account", "revoke", "-a", "ORDERS", whom)
     assert ("error" in done.err, "warning" in done.err) == (False, False)
-    account, user = stored(desk, "ORDERS"), stored(desk, "ORDERS", "app")
+    account, user = stored(cli, "ORDERS"), stored(cli, "ORDERS", "app")
     (until,) = account.claims.body.revocations.values()
     assert user.issued_at <= until <= account.issued_at <= time.time()
 
 
-def test_a_user_that_is_issued_again_in_the_second_of_its_revocation_is_not_revoked(desk: Desk) -> None:
-    desk.found_system()
+def test_a_user_that_is_issued_again_in_the_second_of_its_revocation_is_not_revoked(cli: Cli) -> None:
+    cli.found_system()
     for whom in ("app", "*"):
-        desk.ok("account", "revoke", "-a", "ORDERS", whom)
-        done = desk.ok("user", "edit", "-a", "ORDERS", "app", "--tag", "again")
-        account, user = stored(desk, "ORDERS"), stored(desk, "ORDERS", "app")
+        cli.ok("account", "revoke", "-a", "ORDERS", whom)
+        done = cli.ok("user", "edit", "-a", "ORDERS", "app", "--tag", "again")
+        account, user = stored(cli, "ORDERS"), stored(cli, "ORDERS", "app")
         assert not is_revoked(account, user)
         assert "servers refuse it" not in done.err
         assert user.issued_at <= time.time()
-        desk.ok("user", "edit", "-a", "ORDERS", "app", "--rm-tag", "again")
+        cli.ok("user", "edit", "-a", "ORDERS", "app", "--rm-tag", "again")
 
 
-def test_a_user_that_is_added_in_the_second_of_a_revocation_of_everyone_is_not_revoked(desk: Desk) -> None:
-    desk.found_system()
-    desk.ok("account", "revoke", "-a", "ORDERS", "*")
-    desk.ok("user", "add", "-a", "ORDERS", "new")
-    assert not is_revoked(stored(desk, "ORDERS"), stored(desk, "ORDERS", "new"))
+def test_a_user_that_is_added_in_the_second_of_a_revocation_of_everyone_is_not_revoked(cli: Cli) -> None:
+    cli.found_system()
+    cli.ok("account", "revoke", "-a", "ORDERS", "*")
+    cli.ok("user", "add", "-a", "ORDERS", "new")
+    assert not is_revoked(stored(cli, "ORDERS"), stored(cli, "ORDERS", "new"))
 
 
 def test_a_lock_that_is_held_for_minutes_makes_no_guard_fire(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.found_system()
+    cli.found_system()
     before = NscStore.lock
 
     @contextlib.contextmanager
@@ -141,24 +141,24 @@ def test_a_lock_that_is_held_for_minutes_makes_no_guard_fire(
             yield
 
     monkeypatch.setattr(NscStore, "lock", slow)
-    desk.ok("account", "edit", "ORDERS", "--conns", "7")
-    assert stored(desk, "ORDERS").issued_at >= REAL() + 110
+    cli.ok("account", "edit", "ORDERS", "--conns", "7")
+    assert stored(cli, "ORDERS").issued_at >= REAL() + 110
 
 
 YEAR = 365 * 86400
 
 
 @pytest.fixture
-def frozen(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """A desk whose account was signed once with a clock that was a year ahead."""
-    desk.found_system()
+def frozen(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """A home whose account was signed once with a clock that was a year ahead."""
+    cli.found_system()
     with monkeypatch.context() as fast:
         set_clock(fast, YEAR)
-        desk.ok("account", "edit", "ORDERS", "--conns", "5")
-    return desk
+        cli.ok("account", "edit", "ORDERS", "--conns", "5")
+    return cli
 
 
-def test_a_jwt_of_a_fast_clock_freezes_its_subject_and_the_hint_names_the_way_back(frozen: Desk) -> None:
+def test_a_jwt_of_a_fast_clock_freezes_its_subject_and_the_hint_names_the_way_back(frozen: Cli) -> None:
     for words in (("edit", "ORDERS", "--conns", "6"), ("revoke", "-a", "ORDERS", "*")):
         done = frozen.run("account", *words)
         assert (done.code, done.out) == (3, "")
@@ -167,14 +167,14 @@ def test_a_jwt_of_a_fast_clock_freezes_its_subject_and_the_hint_names_the_way_ba
         assert f"docs/howto/clock.md: --reset-time {key}" in done.err
 
 
-def test_others_are_told_which_jwt_is_from_the_future(frozen: Desk) -> None:
+def test_others_are_told_which_jwt_is_from_the_future(frozen: Cli) -> None:
     done = frozen.run("account", "add", "OTHER")
     assert done.code == 3
     at = moment(stored(frozen, "ORDERS").issued_at)
     assert f"and the newest here, account ORDERS, is of {at}" in done.err
 
 
-def test_the_named_way_back_shows_all_times_and_signs_by_the_clock(frozen: Desk) -> None:
+def test_the_named_way_back_shows_all_times_and_signs_by_the_clock(frozen: Cli) -> None:
     before = stored(frozen, "ORDERS")
     words = ("account", "revoke", "-a", "ORDERS", "*", "--reset-time", before.claims.sub)
     dry = frozen.ok(*words, "--dry-run")
@@ -190,7 +190,7 @@ def test_the_named_way_back_shows_all_times_and_signs_by_the_clock(frozen: Desk)
     frozen.ok("account", "add", "OTHER")
 
 
-def test_the_way_back_is_for_the_named_subject_alone(frozen: Desk) -> None:
+def test_the_way_back_is_for_the_named_subject_alone(frozen: Cli) -> None:
     sys_key, app_key = stored(frozen, "SYS").claims.sub, stored(frozen, "ORDERS", "app").claims.sub
     for key in (sys_key, app_key):
         done = frozen.run("account", "edit", "ORDERS", "--conns", "6", "--reset-time", key)
@@ -201,7 +201,7 @@ def test_the_way_back_is_for_the_named_subject_alone(frozen: Desk) -> None:
     )
 
 
-def test_a_slow_clock_is_not_taken_for_a_fast_one(frozen: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_clock_is_not_taken_for_a_fast_one(frozen: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     key = stored(frozen, "ORDERS").claims.sub
     set_clock(monkeypatch, -3600)  # now all jwts of the store are from the future
     done = frozen.run("account", "edit", "ORDERS", "--conns", "6", "--reset-time", key)
@@ -210,14 +210,14 @@ def test_a_slow_clock_is_not_taken_for_a_fast_one(frozen: Desk, monkeypatch: pyt
 
 
 def test_a_user_of_a_fast_clock_is_revoked_until_then_and_everyone_until_now(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.found_system()
+    cli.found_system()
     with monkeypatch.context() as fast:
         set_clock(fast, YEAR)
-        desk.ok("user", "edit", "-a", "ORDERS", "app", "--tag", "fast")
-    desk.ok("account", "revoke", "-a", "ORDERS", "*")
-    account, user = stored(desk, "ORDERS"), stored(desk, "ORDERS", "app")
+        cli.ok("user", "edit", "-a", "ORDERS", "app", "--tag", "fast")
+    cli.ok("account", "revoke", "-a", "ORDERS", "*")
+    account, user = stored(cli, "ORDERS"), stored(cli, "ORDERS", "app")
     held = account.claims.body.revocations
     assert held.keys() == {"*", user.claims.sub}
     assert held[user.claims.sub] == user.issued_at
@@ -226,24 +226,24 @@ def test_a_user_of_a_fast_clock_is_revoked_until_then_and_everyone_until_now(
 
 
 def test_a_revocation_that_a_fast_clock_dated_is_dated_by_the_clock_again(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.found_system()
+    cli.found_system()
     with monkeypatch.context() as fast:
         set_clock(fast, YEAR)
-        desk.ok("account", "revoke", "-a", "ORDERS", "*")
-    reset = ("--reset-time", stored(desk, "ORDERS").claims.sub)
-    done = desk.run("account", "edit", "ORDERS", "--conns", "6", *reset)
+        cli.ok("account", "revoke", "-a", "ORDERS", "*")
+    reset = ("--reset-time", stored(cli, "ORDERS").claims.sub)
+    done = cli.run("account", "edit", "ORDERS", "--conns", "6", *reset)
     assert (done.code, "G007" in done.err, "docs/howto/clock.md" in done.err) == (3, True, True)
-    desk.ok("account", "revoke", "-a", "ORDERS", "*", *reset)
-    account = stored(desk, "ORDERS")
+    cli.ok("account", "revoke", "-a", "ORDERS", "*", *reset)
+    account = stored(cli, "ORDERS")
     assert account.claims.body.revocations["*"] <= account.issued_at <= time.time()
-    desk.ok("user", "add", "-a", "ORDERS", "new")
-    assert not is_revoked(account, stored(desk, "ORDERS", "new"))
-    assert is_revoked(account, stored(desk, "ORDERS", "app"))
+    cli.ok("user", "add", "-a", "ORDERS", "new")
+    assert not is_revoked(account, stored(cli, "ORDERS", "new"))
+    assert is_revoked(account, stored(cli, "ORDERS", "app"))
 
 
-def test_a_plan_of_the_way_back_is_signed_only_where_it_is_named_again(frozen: Desk) -> None:
+def test_a_plan_of_the_way_back_is_signed_only_where_it_is_named_again(frozen: Cli) -> None:
     key = stored(frozen, "ORDERS").claims.sub
     plan = str(frozen.home / "back.plan")
     words = ("account", "edit", "ORDERS", "--conns", "6")

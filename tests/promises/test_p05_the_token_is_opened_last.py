@@ -23,25 +23,25 @@ from seedless.signing_pipeline import issue
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 NOWHERE = "/nowhere.so"
 OPERATOR = SoftwareKey(Role.OPERATOR, bytes(range(32)))
 
 
 @pytest.fixture
-def tokenless(desk: Desk) -> Desk:
-    """A desk with a store, and a module that cannot be loaded."""
-    desk.found_system()
-    desk.env["SEEDLESS_MODULE"] = NOWHERE
-    return desk
+def tokenless(cli: Cli) -> Cli:
+    """A home with a store, and a module that cannot be loaded."""
+    cli.found_system()
+    cli.env["SEEDLESS_MODULE"] = NOWHERE
+    return cli
 
 
-def test_a_command_that_signs_does_want_the_module(tokenless: Desk) -> None:
+def test_a_command_that_signs_does_want_the_module(tokenless: Cli) -> None:
     assert tokenless.run("account", "add", "NEW").code == 4
 
 
-def test_what_only_reads_never_loads_the_module(tokenless: Desk) -> None:
+def test_what_only_reads_never_loads_the_module(tokenless: Cli) -> None:
     for words in (
         "--help",
         "--version",
@@ -63,7 +63,7 @@ def test_what_only_reads_never_loads_the_module(tokenless: Desk) -> None:
         assert tokenless.run(*words.split()).code == 0, words
 
 
-def test_bad_arguments_and_bad_claims_never_load_the_module(tokenless: Desk) -> None:
+def test_bad_arguments_and_bad_claims_never_load_the_module(tokenless: Cli) -> None:
     claims = tokenless.home / "claims.json"
     claims.write_text(json.dumps({"sub": "A", "nats": {"type": "account", "limits": {"conn": "x"}}}))
     expired = ("account", "add", "NEW", "--expiry", "2001-01-01")
@@ -103,13 +103,13 @@ def test_a_refused_review_opens_no_token() -> None:
         )
 
 
-def test_the_command_line_imports_no_driver_to_show_its_help(desk: Desk) -> None:
+def test_the_command_line_imports_no_driver_to_show_its_help(cli: Cli) -> None:
     code = (
         "import sys; from seedless.cli.main import main; main(['--help']); "
         "heavy = ('pkcs11', 'nacl', 'nats', 'asyncio', 'msgspec'); "
         "print([name for name in heavy if name in sys.modules], file=sys.stderr)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], env=desk.env, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], env=cli.env, capture_output=True, text=True, check=True
     )
     assert done.stderr == "[]\n"

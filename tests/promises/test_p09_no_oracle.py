@@ -25,7 +25,7 @@ from seedless.seeds import SoftwareKey
 if TYPE_CHECKING:
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 KEY = SoftwareKey(Role.OPERATOR, bytes(range(32)))
 SIGNING_INPUT = re.compile(rb"[A-Za-z0-9_=-]*(\.[A-Za-z0-9_=-]*)?")
@@ -62,28 +62,28 @@ ORDERS = {
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_an_order_to_a_resolver_is_not_signed_as_generic_claims(desk: Desk, order: str) -> None:
-    operator = desk.ok("operator", "add", "ACME", "--json").data["subject"]
+def test_an_order_to_a_resolver_is_not_signed_as_generic_claims(cli: Cli, order: str) -> None:
+    operator = cli.ok("operator", "add", "ACME", "--json").data["subject"]
     claims = {"sub": str(SoftwareKey(Role.ACCOUNT, bytes(32)).public_key), "nats": ORDERS[order]}
-    done = desk.run("sign", "-", "--kind", "generic", "-K", operator, stdin=json.dumps(claims))
+    done = cli.run("sign", "-", "--kind", "generic", "-K", operator, stdin=json.dumps(claims))
     assert (done.code, done.out) == (3, "")
     assert "error: G004 " in done.err
 
 
-def test_claims_of_a_typed_kind_are_not_signed_as_generic_ones(desk: Desk) -> None:
-    operator = desk.ok("operator", "add", "ACME", "--json").data["subject"]
+def test_claims_of_a_typed_kind_are_not_signed_as_generic_ones(cli: Cli) -> None:
+    operator = cli.ok("operator", "add", "ACME", "--json").data["subject"]
     claims = {"sub": operator, "nats": {"type": "account", "limits": {}}}
-    done = desk.run("sign", "-", "--kind", "generic", "-K", operator, stdin=json.dumps(claims))
+    done = cli.run("sign", "-", "--kind", "generic", "-K", operator, stdin=json.dumps(claims))
     assert done.code != 0
     assert done.out == ""
 
 
-def test_one_raw_key_has_one_role(desk: Desk) -> None:
-    desk.ok("operator", "add", "ACME")
-    desk.token.import_ed25519(bytes(range(32)), label="user:app", id=b"\x09")
+def test_one_raw_key_has_one_role(cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME")
+    cli.token.import_ed25519(bytes(range(32)), label="user:app", id=b"\x09")
     as_account = SoftwareKey(Role.ACCOUNT, bytes(range(32))).public_key
     claims = {"sub": str(SoftwareKey(Role.USER, bytes(32)).public_key), "nats": {"x": 1}}
-    done = desk.run("sign", "-", "--kind", "generic", "-K", str(as_account), stdin=json.dumps(claims))
+    done = cli.run("sign", "-", "--kind", "generic", "-K", str(as_account), stdin=json.dumps(claims))
     assert (done.code, done.out) == (4, "")
     assert "user" in done.err
 
@@ -92,7 +92,7 @@ def test_one_raw_key_has_one_role(desk: Desk) -> None:
     "text",
     ["eyJ0eXAiOiJKV1QiLCJhbGciOiJlZDI1NTE5LW5rZXkifQ.e30", "hello", "{}", '"text"', "seedless challenge v1"],
 )
-def test_what_is_no_claims_is_not_signed(desk: Desk, text: str) -> None:
-    operator = desk.ok("operator", "add", "ACME", "--json").data["subject"]
-    done = desk.run("sign", "-", "--kind", "generic", "-K", operator, stdin=text)
+def test_what_is_no_claims_is_not_signed(cli: Cli, text: str) -> None:
+    operator = cli.ok("operator", "add", "ACME", "--json").data["subject"]
+    done = cli.run("sign", "-", "--kind", "generic", "-K", operator, stdin=text)
     assert (done.code, done.out) == (1, "")

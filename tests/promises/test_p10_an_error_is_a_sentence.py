@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from typing import Any
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     Done = Any  # and what its commands leave
 
 JUNK = "\xff\u202e\udcff;{}$(id)`'\"\\\n\r\t\x1b[2J"
@@ -102,16 +102,16 @@ def objections(done: Done) -> list[str]:
     return [objection for objection, applies in wrong.items() if applies]
 
 
-def test_hostile_commands_end_in_sentences_and_change_nothing(desk: Desk) -> None:
-    desk.found_system()
-    before = desk.files()
+def test_hostile_commands_end_in_sentences_and_change_nothing(cli: Cli) -> None:
+    cli.found_system()
+    before = cli.files()
     found = {}
     for case, words in HOSTILE.items():
-        done = desk.run(*words, "--json")
+        done = cli.run(*words, "--json")
         if wrong := objections(done):
             found[case] = (wrong, done.code, done.err[-300:])
     assert found == {}
-    assert desk.files() == before
+    assert cli.files() == before
 
 
 @pytest.mark.parametrize(
@@ -120,16 +120,16 @@ def test_hostile_commands_end_in_sentences_and_change_nothing(desk: Desk) -> Non
     ids=["empty", "no text", "half", "a list", "null", "many", "deep", "wrong type"],
 )
 @pytest.mark.parametrize("name", ["keyring.json", "stores/ACME/.nsc", "stores/ACME/ACME.jwt"])
-def test_damaged_files_end_in_sentences(desk: Desk, name: str, damage: bytes) -> None:
-    desk.ok("operator", "add", "ACME")
-    (desk.store / name).write_bytes(damage)
-    before = desk.files()
-    assert objections(desk.run("account", "add", "ORDERS", "--json")) == []
-    assert desk.files() == before
+def test_damaged_files_end_in_sentences(cli: Cli, name: str, damage: bytes) -> None:
+    cli.ok("operator", "add", "ACME")
+    (cli.store / name).write_bytes(damage)
+    before = cli.files()
+    assert objections(cli.run("account", "add", "ORDERS", "--json")) == []
+    assert cli.files() == before
 
 
-def test_what_a_damaged_configuration_ends_in_is_a_sentence(desk: Desk) -> None:
-    file = desk.home / "config.toml"
+def test_what_a_damaged_configuration_ends_in_is_a_sentence(cli: Cli) -> None:
+    file = cli.home / "config.toml"
     for damage in (
         b"\xff",
         b"x",
@@ -139,4 +139,4 @@ def test_what_a_damaged_configuration_ends_in_is_a_sentence(desk: Desk) -> None:
         b"[uris]\na = 'b'",
     ):
         file.write_bytes(damage)
-        assert objections(desk.run("tree", "--json", SEEDLESS_CONFIG=str(file))) == [], damage
+        assert objections(cli.run("tree", "--json", SEEDLESS_CONFIG=str(file))) == [], damage

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 
 @dataclass(frozen=True)
@@ -52,28 +52,28 @@ class Auditor:
 
 @dataclass(frozen=True)
 class Held:
-    """The desk of a ceremony that was held, what it read aloud, and the auditor who comes later."""
+    """The home of a ceremony that was held, what it read aloud, and the auditor who comes later."""
 
-    desk: Desk
+    cli: Cli
     said: dict[str, Any]
     auditor: Auditor
 
 
 @pytest.fixture
-def held(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> Held:
-    policy, keys = desk.home / "policy.toml", desk.home / "keys.json"
-    desk.ok("ceremony", "keygen", "ACME", "--holder", "Ada", "--policy-out", str(policy), "-o", str(keys))
-    desk.ok("ceremony", "keys", str(keys))
-    desk.env["SEEDLESS_POLICY"] = str(policy)
-    plan, request, result = (desk.home / name for name in ("first.plan", "first.json", "first.result"))
-    desk.ok("operator", "add", "ACME", "--sys", "--generate-signing-key", "--plan", str(plan))
-    desk.ok("ceremony", "prepare", str(plan), "--reason", "the first", "--by", "Ada", "-o", str(request))
+def held(cli: Cli, tmp_path_factory: pytest.TempPathFactory) -> Held:
+    policy, keys = cli.home / "policy.toml", cli.home / "keys.json"
+    cli.ok("ceremony", "keygen", "ACME", "--holder", "Ada", "--policy-out", str(policy), "-o", str(keys))
+    cli.ok("ceremony", "keys", str(keys))
+    cli.env["SEEDLESS_POLICY"] = str(policy)
+    plan, request, result = (cli.home / name for name in ("first.plan", "first.json", "first.result"))
+    cli.ok("operator", "add", "ACME", "--sys", "--generate-signing-key", "--plan", str(plan))
+    cli.ok("ceremony", "prepare", str(plan), "--reason", "the first", "--by", "Ada", "-o", str(request))
     words = ("--expect", hashlib.sha256(request.read_bytes()).hexdigest(), "--clock-checked", "--json")
-    said = desk.ok("ceremony", "sign", str(request), "-o", str(result), *words, "--present", "Bob").data
+    said = cli.ok("ceremony", "sign", str(request), "-o", str(result), *words, "--present", "Bob").data
     folder = tmp_path_factory.mktemp("auditor")
     for path in (request, result):
         (folder / path.name).write_bytes(path.read_bytes())
-    return Held(desk, said, Auditor(folder, tomllib.loads(policy.read_text())["operator"]))
+    return Held(cli, said, Auditor(folder, tomllib.loads(policy.read_text())["operator"]))
 
 
 def canonical(value: object) -> bytes:
@@ -180,7 +180,7 @@ def test_another_operator_than_the_pinned_one_is_false(held: Held) -> None:
 
 
 def test_a_ceremony_without_receipts_is_never_complete(held: Held) -> None:
-    (transcript,) = held.desk.store.rglob("transcript.jsonl")
+    (transcript,) = held.cli.store.rglob("transcript.jsonl")
     (held.auditor.folder / "interrupted").write_bytes(transcript.read_bytes())
     code, found = held.auditor.check("interrupted")
     assert (code, found["verdict"]) == (3, "incomplete")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from pytest_softhsm import SoftHSM
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 AT = 1_700_000_000
 SENTENCE = "not confirmed: run it on a terminal, or add --yes\n"
@@ -145,7 +145,7 @@ class Place:
     The `pin` is wrong unless it is set right: whoever is not asked must not come to it.
     """
 
-    desk: Desk
+    cli: Cli
     names: dict[str, str]
     softhsm: SoftHSM
     pin: str = "wrong"
@@ -154,12 +154,12 @@ class Place:
         return [*name.split(), *({**ASKED, **BROUGHT})[name].format(**self.names).split()]
 
     def env(self) -> dict[str, str]:
-        env: dict[str, str] = self.desk.env | {"TOKEN_PIN": self.pin}
+        env: dict[str, str] = self.cli.env | {"TOKEN_PIN": self.pin}
         return env
 
     def state(self) -> dict[str, bytes]:
-        """Every file of the desk but for locks, and every object on a token."""
-        home: Path = self.desk.home
+        """Every file of the home but for locks, and every object on a token."""
+        home: Path = self.cli.home
         kept = [path for path in home.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
         return {str(path.relative_to(home)): path.read_bytes() for path in kept} | {
             str(path): b"" for path in self.softhsm.token_dir.rglob("*.object")
@@ -176,10 +176,10 @@ def self_signed(body: Any, key: SoftwareKey, name: str) -> str:  # noqa: ANN401 
 
 
 @pytest.fixture
-def place(desk: Desk, softhsm: SoftHSM, monkeypatch: pytest.MonkeyPatch) -> Place:
-    monkeypatch.chdir(desk.home)
-    (desk.home / "servers").mkdir(0o700)
-    desk.found_system()
+def place(cli: Cli, softhsm: SoftHSM, monkeypatch: pytest.MonkeyPatch) -> Place:
+    monkeypatch.chdir(cli.home)
+    (cli.home / "servers").mkdir(0o700)
+    cli.found_system()
     for words in (
         "operator signing-key add", "account add BILLING", "account add OLD", "account add FORMER",
         "user edit -a ORDERS app --expiry 3d", "user add -a ORDERS gone", "account revoke -a ORDERS gone",
@@ -194,22 +194,22 @@ def place(desk: Desk, softhsm: SoftHSM, monkeypatch: pytest.MonkeyPatch) -> Plac
         "ceremony prepare first.plan --reason a -o first.json", "key new --role user --name ada",
         "delegate add ORDERS --role clerk --for 1h --out given.nk --without-servers",
     ):  # fmt: skip
-        desk.ok(*words.split())
-    keys = {key["name"]: key["public_key"] for key in desk.ok("key", "list", "--json").data["keys"]}
-    operator = desk.ok("operator", "show", "--json").data
-    write_files(desk, keys["ada"], operator["subject"])
-    names = {"spare": keys["SPARE"], "witness": keys["ada"], "token": desk.token.uri}
-    (names["delegated"],) = json.loads((desk.store / "delegations.json").read_text())["delegations"]
-    return Place(desk, names | {"signing_key": operator["claims"]["nats"]["signing_keys"][0]}, softhsm)
+        cli.ok(*words.split())
+    keys = {key["name"]: key["public_key"] for key in cli.ok("key", "list", "--json").data["keys"]}
+    operator = cli.ok("operator", "show", "--json").data
+    write_files(cli, keys["ada"], operator["subject"])
+    names = {"spare": keys["SPARE"], "witness": keys["ada"], "token": cli.token.uri}
+    (names["delegated"],) = json.loads((cli.store / "delegations.json").read_text())["delegations"]
+    return Place(cli, names | {"signing_key": operator["claims"]["nats"]["signing_keys"][0]}, softhsm)
 
 
-def write_files(desk: Desk, witness: str, operator: str) -> None:
+def write_files(cli: Cli, witness: str, operator: str) -> None:
     """Write what the commands of the table read."""
-    home: Path = desk.home
+    home: Path = cli.home
     creds = home / "store/keys/creds/ACME/ORDERS/foreign.creds"
     shutil.copy(creds, home / "foreign.creds")
-    desk.ok("user", "delete", "-a", "ORDERS", "foreign", "--no-revoke", "--rm-creds")
-    (home / "ORDERS.jwt").write_text(desk.ok("account", "show", "ORDERS", "--json").data["jwt"])
+    cli.ok("user", "delete", "-a", "ORDERS", "foreign", "--no-revoke", "--rm-creds")
+    (home / "ORDERS.jwt").write_text(cli.ok("account", "show", "ORDERS", "--json").data["jwt"])
     (home / "tenants.toml").write_text('[accounts.ORDERS]\ndescription = "new"\n')
     (home / "plain.toml").write_text(f'operator = "{operator}"\n')
     (home / "policy.toml").write_text(
@@ -233,7 +233,7 @@ def write_files(desk: Desk, witness: str, operator: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(data)
     shutil.copytree(home / "store", home / "pair")
-    desk.ok("operator", "add", "NEXT", "--store", "pair")
+    cli.ok("operator", "add", "NEXT", "--store", "pair")
     ledger = home / "begun/ledger.json"
     ledger.parent.mkdir(0o700)
     digest = hashlib.sha256((home / "first.json").read_bytes()).hexdigest()
@@ -256,7 +256,7 @@ def without_terminal(place: Place, name: str, stdin: bytes | None) -> tuple[int,
     """Run the command *name* in a session without a terminal; return the exit code and stderr."""
     done = subprocess.run(
         [sys.executable, "-m", "seedless", *place.words(name)],
-        env=place.env(), cwd=place.desk.home, capture_output=True, start_new_session=True, timeout=60,
+        env=place.env(), cwd=place.cli.home, capture_output=True, start_new_session=True, timeout=60,
         check=False, **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),
     )  # fmt: skip
     return done.returncode, done.stderr.decode()
@@ -288,12 +288,12 @@ def test_without_a_terminal_nothing_is_done_whatever_the_streams_are(
 def test_a_seed_from_stdin_is_not_put_on_a_token_without_consent_and_one_in_a_named_file_is(
     place: Place,
 ) -> None:
-    desk, before = place.desk, place.state()
-    seed = (desk.home / "seed.nk").read_text()
-    done = desk.run("key", "import", "--role", "account", "--name", "NEW", asks=True, stdin=seed)
+    cli, before = place.cli, place.state()
+    seed = (cli.home / "seed.nk").read_text()
+    done = cli.run("key", "import", "--role", "account", "--name", "NEW", asks=True, stdin=seed)
     assert (done.code, SENTENCE in done.err, place.changed_since(before)) == (2, True, set())
-    desk.ok("key", "import", "--role", "account", "--name", "NEW", "seed.nk", asks=True)
-    assert [key["name"] for key in desk.ok("key", "list", "--json").data["keys"]].count("NEW") == 1
+    cli.ok("key", "import", "--role", "account", "--name", "NEW", "seed.nk", asks=True)
+    assert [key["name"] for key in cli.ok("key", "list", "--json").data["keys"]].count("NEW") == 1
 
 
 @pytest.mark.parametrize("name", BROUGHT)
@@ -309,7 +309,7 @@ def test_a_ceremony_without_a_terminal_requires_the_digest_and_does_not_tell_it(
         2,
         True,
     )
-    assert hashlib.sha256((place.desk.home / "first.json").read_bytes()).hexdigest() not in err
+    assert hashlib.sha256((place.cli.home / "first.json").read_bytes()).hexdigest() not in err
     assert place.changed_since(before) == set()
 
 
@@ -318,10 +318,10 @@ def answered(place: Place, name: str, typed: str) -> tuple[int, str, str]:
 
     Return the exit code, what the terminal has shown, and what is in the file of stderr.
     """
-    home: Path = place.desk.home
+    home: Path = place.cli.home
     with (home / "stderr").open("wb") as err, (home / "stdout").open("wb") as out:
-        desk = dataclasses.replace(place.desk, env=place.env())
-        terminal = desk.terminal_for(*place.words(name), stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        cli = dataclasses.replace(place.cli, env=place.env())
+        terminal = cli.terminal_for(*place.words(name), stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         for _ in range(9):
             if not terminal.is_asked():
                 break
@@ -375,7 +375,7 @@ def test_a_person_who_is_asked_on_the_terminal_and_does_not_agree_is_obeyed(
 def test_who_says_yes_on_the_terminal_goes_on_whatever_the_streams_are(
     place: Place, name: str, question: str, review: str
 ) -> None:
-    place.pin = place.desk.token.pin
+    place.pin = place.cli.token.pin
     code, shown, told = answered(place, name, "y\n")
     assert code == 0, (shown, told)
     assert question in shown
@@ -383,7 +383,7 @@ def test_who_says_yes_on_the_terminal_goes_on_whatever_the_streams_are(
 
 
 def test_what_is_shown_on_a_terminal_is_not_shown_twice(place: Place) -> None:
-    terminal = place.desk.terminal_for(*place.words("operator edit"))
+    terminal = place.cli.terminal_for(*place.words("operator edit"))
     terminal.wait_for("Sign this jwt? [y/N]: ")
     assert terminal.said.count("operator ACME (changed: ") == 1
     terminal.type("n\n")
@@ -395,7 +395,7 @@ def test_another_terminal_than_the_controlling_one_asks_nobody(place: Place) -> 
     ours, theirs = pty.openpty()
     done = subprocess.run(
         [sys.executable, "-m", "seedless", *place.words("operator edit")],
-        env=place.env(), cwd=place.desk.home, stdin=theirs, stdout=theirs,
+        env=place.env(), cwd=place.cli.home, stdin=theirs, stdout=theirs,
         stderr=subprocess.PIPE, start_new_session=True, timeout=60, check=False,
     )  # fmt: skip
     os.close(theirs)
@@ -425,7 +425,7 @@ def left_behind(place: Place, stdin: bytes, *words: str) -> tuple[int, str]:
     terminal, theirs = pty.openpty()
     done = subprocess.run(
         [sys.executable, "-S", "-c", _LEFT_BEHIND, str(theirs), *words],
-        env=place.env(), cwd=place.desk.home, input=stdin, capture_output=True, start_new_session=True,
+        env=place.env(), cwd=place.cli.home, input=stdin, capture_output=True, start_new_session=True,
         pass_fds=[theirs], timeout=60, check=False,
     )  # fmt: skip
     os.close(theirs)
@@ -442,7 +442,7 @@ def test_a_job_that_was_left_in_the_background_has_nobody_to_ask(place: Place) -
 
 def test_a_job_in_the_background_takes_no_pin_from_stdin(place: Place) -> None:
     words = (*place.words("operator edit"), "--yes", "--pin-source", "prompt")
-    code, told = left_behind(place, f"{place.desk.token.pin}\n".encode(), *words)
+    code, told = left_behind(place, f"{place.cli.token.pin}\n".encode(), *words)
     assert code == 4
     assert told.splitlines()[-2:] == [
         "error: there is no terminal to ask for the PIN",
@@ -452,7 +452,7 @@ def test_a_job_in_the_background_takes_no_pin_from_stdin(place: Place) -> None:
 
 def test_what_was_typed_before_the_question_is_no_answer(place: Place) -> None:
     before = place.state()
-    terminal = place.desk.terminal_for(*place.words("operator edit"))
+    terminal = place.cli.terminal_for(*place.words("operator edit"))
     terminal.type("y\n" * 3)
     terminal.wait_for("Sign this jwt? [y/N]: ")
     terminal.type("n\n")
@@ -461,30 +461,30 @@ def test_what_was_typed_before_the_question_is_no_answer(place: Place) -> None:
 
 
 def test_where_a_policy_is_pinned_the_hint_says_that_it_decides(place: Place) -> None:
-    path = place.desk.home / "policy.toml"
-    done = place.desk.run("account", "edit", "ORDERS", "--conns", "5", "--policy", str(path), asks=True)
+    path = place.cli.home / "policy.toml"
+    done = place.cli.run("account", "edit", "ORDERS", "--conns", "5", "--policy", str(path), asks=True)
     assert done.code == 2
     assert f"{SENTENCE}hint: with --yes the pinned policy decides alone: {path}\n" in done.err
 
 
 def test_nobody_is_asked_for_a_dry_run_a_plan_or_nothing_to_do(place: Place) -> None:
-    desk, before = place.desk, place.state()
-    desk.ok("account", "edit", "ORDERS", "--conns", "5", "--dry-run", asks=True)
+    cli, before = place.cli, place.state()
+    cli.ok("account", "edit", "ORDERS", "--conns", "5", "--dry-run", asks=True)
     assert (
-        desk.ok("account", "edit", "ORDERS", "--conns", "7", asks=True).out
+        cli.ok("account", "edit", "ORDERS", "--conns", "7", asks=True).out
         == "account ORDERS: nothing to change\n"
     )
     assert place.changed_since(before) == set()
-    desk.ok("account", "edit", "ORDERS", "--conns", "5", "--plan", str(desk.home / "a.plan"), asks=True)
+    cli.ok("account", "edit", "ORDERS", "--conns", "5", "--plan", str(cli.home / "a.plan"), asks=True)
     assert place.changed_since(before) == {"a.plan"}
 
 
 def test_a_digest_that_is_brought_is_consent_and_no_message_tells_it(place: Place) -> None:
-    desk = place.desk
-    plan = desk.ok(
-        "account", "edit", "ORDERS", "--conns", "5", "--plan", str(desk.home / "a.plan"), "--json"
+    cli = place.cli
+    plan = cli.ok(
+        "account", "edit", "ORDERS", "--conns", "5", "--plan", str(cli.home / "a.plan"), "--json"
     ).data
     for words in ((), ("--expect", "00"), ("--expect", "00", "--yes")):
-        done = desk.run("sign", "--plan", plan["plan"], *words, asks=True)
+        done = cli.run("sign", "--plan", plan["plan"], *words, asks=True)
         assert (done.code in {2, 3}, plan["digest"] in done.err) == (True, False)
-    assert desk.ok("sign", "--plan", plan["plan"], "--expect", plan["digest"], asks=True).out == "signed: 1\n"
+    assert cli.ok("sign", "--plan", plan["plan"], "--expect", plan["digest"], asks=True).out == "signed: 1\n"

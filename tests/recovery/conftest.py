@@ -1,4 +1,4 @@
-"""Shares that are created on the token of a desk."""
+"""Shares that are created on a token."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from share_holders import Holders
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 CREATE = ("recovery", "create", "ACME", "--threshold", "2", "--shares", "3", "--key", "operator:ACME")
 
@@ -26,12 +26,12 @@ def holders() -> type[Holders]:
 
 
 @pytest.fixture
-def created(desk: Desk) -> Callable[..., tuple[Path, list[list[str]]]]:
-    """Create shares on the desk's token; return the record and the words of each share."""
+def created(cli: Cli) -> Callable[..., tuple[Path, list[list[str]]]]:
+    """Create shares on the token; return the record and the words of each share."""
 
     def create(*words: str) -> tuple[Path, list[list[str]]]:
-        record = desk.home / "record.json"
-        people = Holders(desk.terminal_for(*CREATE, *words, "-o", str(record), "--yes"))
+        record = cli.home / "record.json"
+        people = Holders(cli.terminal_for(*CREATE, *words, "-o", str(record), "--yes"))
         people.write_down_all()
         people.read_back_all()
         assert people.terminal.end() == 0, people.terminal.said

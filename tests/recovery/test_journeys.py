@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import pytest_softhsm
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     Holders = Any  # the class in conftest.py
     Created = Callable[..., tuple[Path, list[list[str]]]]
 
@@ -32,9 +32,9 @@ CREATE = (
 )
 
 
-def on_token(desk: Desk, uri: str | None = None) -> list[str]:
+def on_token(cli: Cli, uri: str | None = None) -> list[str]:
     """The labels of the keys on a token."""
-    listed = desk.ok("key", "list", "--token", uri or desk.token.uri, "--json").data["keys"]
+    listed = cli.ok("key", "list", "--token", uri or cli.token.uri, "--json").data["keys"]
     return sorted(row["uri"].partition("object=")[2].partition(";")[0] for row in listed if row["uri"])
 
 
@@ -43,10 +43,10 @@ def other_word(word: str) -> str:
 
 
 def test_an_operator_is_created_lost_and_restored_on_another_token_where_it_signs(
-    desk: Desk, softhsm: pytest_softhsm.SoftHSM, holders: Holders
+    cli: Cli, softhsm: pytest_softhsm.SoftHSM, holders: Holders
 ) -> None:
-    record = desk.home / "record.json"
-    people = holders(desk.terminal_for(*CREATE, "--key", "account:SYS", "--holder", "Ada", "--holder", "Bo",
+    record = cli.home / "record.json"
+    people = holders(cli.terminal_for(*CREATE, "--key", "account:SYS", "--holder", "Ada", "--holder", "Bo",
                                        "--holder", "Cy", "-o", str(record)))  # fmt: skip
     people.write_down_all()
     people.terminal.wait_for("Share 1: Ada")
@@ -62,41 +62,41 @@ def test_an_operator_is_created_lost_and_restored_on_another_token_where_it_sign
     data = json.loads(record.read_bytes())
     operator, system = (key["public_key"] for key in data["keys"])
     assert [share["holder"] for share in data["shares"]] == ["Ada", "Bo", "Cy"]
-    assert on_token(desk) == ["account:SYS", "operator:ACME"]
-    desk.ok("operator", "add", "ACME", "--public-key", operator)
-    softhsm.remove(desk.token)
-    (desk.home / "none").mkdir()
-    (desk.home / "none.conf").write_text(f"directories.tokendir = {desk.home / 'none'}\n")
-    elsewhere = {"SOFTHSM2_CONF": str(desk.home / "none.conf"), "SEEDLESS_TOKEN": None}
-    lost = desk.child("account", "add", "ORDERS", "--public-key", system, **elsewhere)
+    assert on_token(cli) == ["account:SYS", "operator:ACME"]
+    cli.ok("operator", "add", "ACME", "--public-key", operator)
+    softhsm.remove(cli.token)
+    (cli.home / "none").mkdir()
+    (cli.home / "none.conf").write_text(f"directories.tokendir = {cli.home / 'none'}\n")
+    elsewhere = {"SOFTHSM2_CONF": str(cli.home / "none.conf"), "SEEDLESS_TOKEN": None}
+    lost = cli.child("account", "add", "ORDERS", "--public-key", system, **elsewhere)
     assert (
         "if it is lost: its shares restore it: seedless recovery restore RECORD --token OTHER\n" in lost.err
     )
 
-    spare = softhsm.create("SPARE", pin=desk.token.pin)
-    again = holders(desk.terminal_for("recovery", "restore", str(record), "--token", spare.uri, "--yes"))
+    spare = softhsm.create("SPARE", pin=cli.token.pin)
+    again = holders(cli.terminal_for("recovery", "restore", str(record), "--token", spare.uri, "--yes"))
     again.terminal.wait_for("Any of the shares, 1 of 2 that are required:")
     again.type_share(people.shares[2])
     again.terminal.wait_for("Any of the shares, 2 of 2 that are required:")
     again.type_share(people.shares[0])
     assert again.terminal.end() == 0, again.terminal.said
     assert operator in again.terminal.said
-    assert on_token(desk, spare.uri) == ["account:SYS", "operator:ACME"]
-    listed = {row["public_key"]: row["spares"] for row in desk.ok("key", "list", "--json").data["keys"]}
+    assert on_token(cli, spare.uri) == ["account:SYS", "operator:ACME"]
+    listed = {row["public_key"]: row["spares"] for row in cli.ok("key", "list", "--json").data["keys"]}
     for key in (operator, system):
         assert [spare.serial in place["uri"] for place in listed[key]] == [True]
-    desk.ok("account", "add", "ORDERS", "--token", spare.uri)
-    shown = desk.ok("show", str(desk.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt"), "--json").data
+    cli.ok("account", "add", "ORDERS", "--token", spare.uri)
+    shown = cli.ok("show", str(cli.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt"), "--json").data
     assert shown["issuer"] == operator
-    desk.ok("verify")
+    cli.ok("verify")
 
 
 def test_shares_of_20_words_with_dice_restore_one_key_of_the_record(
-    desk: Desk, softhsm: pytest_softhsm.SoftHSM, holders: Holders
+    cli: Cli, softhsm: pytest_softhsm.SoftHSM, holders: Holders
 ) -> None:
-    record = desk.home / "record.json"
+    record = cli.home / "record.json"
     words = ("--bits", "128", "--dice", "--key", "account:SYS", "-o", str(record))
-    people = holders(desk.terminal_for(*CREATE, *words))
+    people = holders(cli.terminal_for(*CREATE, *words))
     people.terminal.wait_for("the secret has 128 random bits")
     people.terminal.wait_for("Throw a die 50 times")
     people.terminal.wait_for("50 more: ")
@@ -108,34 +108,34 @@ def test_shares_of_20_words_with_dice_restore_one_key_of_the_record(
     people.read_back_all()
     assert people.terminal.end() == 0, people.terminal.said
     assert {len(share) for share in people.shares} == {20}
-    spare = softhsm.create("SPARE", pin=desk.token.pin)
+    spare = softhsm.create("SPARE", pin=cli.token.pin)
     restore = ("recovery", "restore", str(record), "--key", "account:SYS", "--token", spare.uri, "--yes")
-    again = holders(desk.terminal_for(*restore))
+    again = holders(cli.terminal_for(*restore))
     again.type_share(people.shares[0])
     again.type_share([word[:4] for word in people.shares[1]])
     assert again.terminal.end() == 0, again.terminal.said
-    assert on_token(desk, spare.uri) == ["account:SYS"]
+    assert on_token(cli, spare.uri) == ["account:SYS"]
 
 
 def test_restoring_what_the_token_has_already_is_a_test_signature_and_no_second_key(
-    desk: Desk, created: Created, holders: Holders
+    cli: Cli, created: Created, holders: Holders
 ) -> None:
     record, shares = created()
-    again = holders(desk.terminal_for("recovery", "restore", str(record), "--yes"))
+    again = holders(cli.terminal_for("recovery", "restore", str(record), "--yes"))
     again.type_share(shares[1])
     again.type_share(shares[2])
     assert again.terminal.end() == 0, again.terminal.said
-    assert on_token(desk) == ["operator:ACME"]
+    assert on_token(cli) == ["operator:ACME"]
 
 
 def test_words_and_shares_that_are_wrong_are_refused_as_they_are_typed(
-    desk: Desk, created: Created, holders: Holders
+    cli: Cli, created: Created, holders: Holders
 ) -> None:
     record, shares = created()
     read = [slip39.decode(share) for share in shares]
     forged = slip39.split(bytes(32), 2, 3, identifier=read[0].common.identifier)[1]
     foreign = slip39.split(bytes(32), 2, 3, identifier=read[0].common.identifier ^ 1)[1]
-    people = holders(desk.terminal_for("recovery", "check", str(record)))
+    people = holders(cli.terminal_for("recovery", "check", str(record)))
     say = people.terminal
     say.wait_for("Any of the shares, 1 of 2 that are required:")
     people.type_share(slip39.encode(forged))
@@ -159,41 +159,41 @@ def test_words_and_shares_that_are_wrong_are_refused_as_they_are_typed(
     assert "the shares restore the 1 keys of the record; nothing was imported" in say.said
 
 
-def test_a_holder_checks_one_share_alone(desk: Desk, created: Created, holders: Holders) -> None:
+def test_a_holder_checks_one_share_alone(cli: Cli, created: Created, holders: Holders) -> None:
     record, shares = created()
-    with (desk.home / "out").open("wb") as out:
+    with (cli.home / "out").open("wb") as out:
         words = ("recovery", "check", str(record), "--one-share", "--json")
-        people = holders(desk.terminal_for(*words, stdout=out))
+        people = holders(cli.terminal_for(*words, stdout=out))
         people.type_share(shares[1])
         assert people.terminal.end() == 0, people.terminal.said
-    data = json.loads((desk.home / "out").read_bytes())
+    data = json.loads((cli.home / "out").read_bytes())
     assert (data["shares"], data["keys"]) == ([{"number": 2, "holder": "holder 2"}], [])
 
 
 def test_a_further_key_is_derived_and_its_record_restores_both(
-    desk: Desk, created: Created, softhsm: pytest_softhsm.SoftHSM, holders: Holders
+    cli: Cli, created: Created, softhsm: pytest_softhsm.SoftHSM, holders: Holders
 ) -> None:
     record, shares = created()
-    longer = desk.home / "longer.json"
+    longer = cli.home / "longer.json"
     words = ("recovery", "derive", str(record), "--role", "account", "--name", "ORDERS", "-o", str(longer))
-    people = holders(desk.terminal_for(*words, "--yes"))
+    people = holders(cli.terminal_for(*words, "--yes"))
     people.type_share(shares[0])
     people.type_share(shares[1])
     assert people.terminal.end() == 0, people.terminal.said
     names = [key["name"] for key in json.loads(longer.read_bytes())["keys"]]
     assert names == ["ACME", "ORDERS"]
-    assert on_token(desk) == ["account:ORDERS", "operator:ACME"]
-    spare = softhsm.create("SPARE", pin=desk.token.pin)
-    again = holders(desk.terminal_for("recovery", "restore", str(longer), "--token", spare.uri, "--yes"))
+    assert on_token(cli) == ["account:ORDERS", "operator:ACME"]
+    spare = softhsm.create("SPARE", pin=cli.token.pin)
+    again = holders(cli.terminal_for("recovery", "restore", str(longer), "--token", spare.uri, "--yes"))
     again.type_share(shares[0])
     again.type_share(shares[2])
     assert again.terminal.end() == 0, again.terminal.said
-    assert on_token(desk, spare.uri) == ["account:ORDERS", "operator:ACME"]
+    assert on_token(cli, spare.uri) == ["account:ORDERS", "operator:ACME"]
 
 
-def test_the_share_can_be_seen_again_by_whoever_wrote_it_down_wrongly(desk: Desk, holders: Holders) -> None:
-    record = desk.home / "record.json"
-    people = holders(desk.terminal_for(*CREATE, "-o", str(record)))
+def test_the_share_can_be_seen_again_by_whoever_wrote_it_down_wrongly(cli: Cli, holders: Holders) -> None:
+    record = cli.home / "record.json"
+    people = holders(cli.terminal_for(*CREATE, "-o", str(record)))
     people.write_down_all()
     people.terminal.wait_for("Words 1 to 33, some on a line: ")
     people.terminal.type("?\n")
@@ -204,20 +204,20 @@ def test_the_share_can_be_seen_again_by_whoever_wrote_it_down_wrongly(desk: Desk
 
 
 def test_a_wrong_pin_after_the_read_back_keeps_the_shares_and_tells_how_to_go_on(
-    desk: Desk, holders: Holders
+    cli: Cli, holders: Holders
 ) -> None:
-    record = desk.home / "record.json"
-    desk.env["TOKEN_PIN"] = "wrong-pin"
-    people = holders(desk.terminal_for(*CREATE, "-o", str(record)))
+    record = cli.home / "record.json"
+    cli.env["TOKEN_PIN"] = "wrong-pin"
+    people = holders(cli.terminal_for(*CREATE, "-o", str(record)))
     people.write_down_all()
     people.read_back_all()
     assert people.terminal.end() == 4
     assert "no key was imported" in people.terminal.said
     assert f"seedless recovery restore {record} --token URI imports the keys" in people.terminal.said
-    desk.env["TOKEN_PIN"] = desk.token.pin
-    assert on_token(desk) == []
-    again = holders(desk.terminal_for("recovery", "restore", str(record), "--yes"))
+    cli.env["TOKEN_PIN"] = cli.token.pin
+    assert on_token(cli) == []
+    again = holders(cli.terminal_for("recovery", "restore", str(record), "--yes"))
     again.type_share(people.shares[0])
     again.type_share(people.shares[1])
     assert again.terminal.end() == 0, again.terminal.said
-    assert on_token(desk) == ["operator:ACME"]
+    assert on_token(cli) == ["operator:ACME"]

@@ -14,52 +14,52 @@ from share_holders import keygen, prepare
 if TYPE_CHECKING:
     import pytest_softhsm
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     Holders = Any  # the class in conftest.py
 
 
 def test_a_recoverable_key_is_created_checked_lost_and_restored_as_the_policy_allows(
-    desk: Desk, softhsm: pytest_softhsm.SoftHSM, holders: Holders
+    cli: Cli, softhsm: pytest_softhsm.SoftHSM, holders: Holders
 ) -> None:
-    digest = prepare(desk)
-    people = holders(desk.terminal_for(*keygen(desk, digest)))
+    digest = prepare(cli)
+    people = holders(cli.terminal_for(*keygen(cli, digest)))
     people.write_down_all()
     people.read_back_all()
     assert people.terminal.end() == 0, people.terminal.said
-    entries = json.loads((desk.home / "result.json").read_bytes())["transcript"]
+    entries = json.loads((cli.home / "result.json").read_bytes())["transcript"]
     assert [entry["kind"] for entry in entries] == [
         "opened", "shares", "readiness", "intent", "created", "intent", "created", "ended",
     ]  # fmt: skip
     record = json.loads(entries[1]["record"])
     assert [share["holder"] for share in record["shares"]] == ["Ada", "Bo", "Cy"]
     assert [entry["signed"]["challenge"] for entry in entries if entry["kind"] == "created"] == [2, 1]
-    counted = desk.ok("key", "challenges", "--json").data["keys"]
+    counted = cli.ok("key", "challenges", "--json").data["keys"]
     assert sorted(one["in_transcripts"] for one in counted) == [1, 2]
     assert [one["commands"] for one in counted] == [{"ceremony keygen": one["count"]} for one in counted]
     for share in people.shares:
-        assert " ".join(share[4:8]) not in (desk.home / "result.json").read_text()
+        assert " ".join(share[4:8]) not in (cli.home / "result.json").read_text()
     operator = record["keys"][0]["public_key"]
-    paths = (str(desk.home / "request.json"), str(desk.home / "result.json"), "--operator-key", operator)
-    assert desk.ok("ceremony", "check", *paths, "--json").data["verdict"] == "complete"
-    desk.ok("ceremony", "report", *paths, "-o", str(desk.home / "report.html"))
-    page = (desk.home / "report.html").read_text()
+    paths = (str(cli.home / "request.json"), str(cli.home / "result.json"), "--operator-key", operator)
+    assert cli.ok("ceremony", "check", *paths, "--json").data["verdict"] == "complete"
+    cli.ok("ceremony", "report", *paths, "-o", str(cli.home / "report.html"))
+    page = (cli.home / "report.html").read_text()
     assert "2 of 3 shares restore the recoverable keys." in page
     assert record["shares"][2]["sha256"] in page
-    assert 'recoverable = "allowed"' in (desk.home / "policy.toml").read_text()
+    assert 'recoverable = "allowed"' in (cli.home / "policy.toml").read_text()
 
-    softhsm.remove(desk.token)
-    spare = softhsm.create("SPARE", pin=desk.token.pin)
-    (kept,) = (desk.store / "key-ceremonies").glob("*/recovery.json")
-    again = holders(desk.terminal_for("recovery", "restore", str(kept), "--token", spare.uri, "--yes"))
+    softhsm.remove(cli.token)
+    spare = softhsm.create("SPARE", pin=cli.token.pin)
+    (kept,) = (cli.store / "key-ceremonies").glob("*/recovery.json")
+    again = holders(cli.terminal_for("recovery", "restore", str(kept), "--token", spare.uri, "--yes"))
     again.type_share(people.shares[2])
     again.type_share(people.shares[0])
     assert again.terminal.end() == 0, again.terminal.said
     assert operator in again.terminal.said
 
 
-def test_without_a_terminal_no_share_is_made_and_no_key_is_created(desk: Desk) -> None:
-    digest = prepare(desk)
-    done = desk.child(*keygen(desk, digest))
+def test_without_a_terminal_no_share_is_made_and_no_key_is_created(cli: Cli) -> None:
+    digest = prepare(cli)
+    done = cli.child(*keygen(cli, digest))
     assert (done.code, "terminal" in done.err) == (2, True), done
-    assert desk.ok("key", "list", "--token", desk.token.uri, "--json").data["keys"] == []
-    assert not (desk.home / "result.json").exists()
+    assert cli.ok("key", "list", "--token", cli.token.uri, "--json").data["keys"] == []
+    assert not (cli.home / "result.json").exists()

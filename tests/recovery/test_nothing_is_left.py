@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import pytest_softhsm
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     Holders = Any  # the class in conftest.py
     Created = Callable[..., tuple[Path, list[list[str]]]]
 
@@ -48,9 +48,9 @@ CREATE = (
 
 
 @root_of_linux
-def test_the_parent_has_no_share_and_no_secret_while_its_child_has_them(desk: Desk, holders: Holders) -> None:
-    record = desk.home / "record.json"
-    people = holders(desk.terminal_for(*CREATE, "-o", str(record)))
+def test_the_parent_has_no_share_and_no_secret_while_its_child_has_them(cli: Cli, holders: Holders) -> None:
+    record = cli.home / "record.json"
+    people = holders(cli.terminal_for(*CREATE, "-o", str(record)))
     people.write_down_all()
     people.read_back(1)
     people.read_back(2)
@@ -64,7 +64,7 @@ def test_the_parent_has_no_share_and_no_secret_while_its_child_has_them(desk: De
         for name in ("cmdline", "environ"):
             assert found_in(Path(f"/proc/{pid}/{name}").read_bytes(), people.shares) == []
     environ = Path(f"/proc/{parent}/environ").read_bytes()
-    assert desk.token.pin.encode() not in environ
+    assert cli.token.pin.encode() not in environ
     people.terminal.type("!\n")
     people.type_share(people.shares[2])
     assert people.terminal.end() == 0, people.terminal.said
@@ -72,9 +72,9 @@ def test_the_parent_has_no_share_and_no_secret_while_its_child_has_them(desk: De
 
 @root_of_linux
 def test_another_user_cannot_read_the_memory_of_the_child_and_it_is_locked(
-    desk: Desk, holders: Holders
+    cli: Cli, holders: Holders
 ) -> None:
-    people = holders(desk.terminal_for(*CREATE, "-o", str(desk.home / "record.json")))
+    people = holders(cli.terminal_for(*CREATE, "-o", str(cli.home / "record.json")))
     people.write_down(1)
     (child,) = children(people.terminal.process.pid)
     status = Path(f"/proc/{child}/status").read_text()
@@ -92,35 +92,35 @@ def test_another_user_cannot_read_the_memory_of_the_child_and_it_is_locked(
 
 
 def test_no_file_and_no_output_has_a_share_or_a_secret(
-    desk: Desk, softhsm: pytest_softhsm.SoftHSM, holders: Holders, tmp_path_factory: pytest.TempPathFactory
+    cli: Cli, softhsm: pytest_softhsm.SoftHSM, holders: Holders, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    desk.env["TMPDIR"] = str(tmp_path_factory.mktemp("temporary"))
-    record = desk.home / "record.json"
-    with (desk.home / "out").open("wb") as out, (desk.home / "err").open("wb") as err:
-        people = holders(desk.terminal_for(*CREATE, "-o", str(record), "--json", stdout=out, stderr=err))
+    cli.env["TMPDIR"] = str(tmp_path_factory.mktemp("temporary"))
+    record = cli.home / "record.json"
+    with (cli.home / "out").open("wb") as out, (cli.home / "err").open("wb") as err:
+        people = holders(cli.terminal_for(*CREATE, "-o", str(record), "--json", stdout=out, stderr=err))
         people.write_down_all()
         people.read_back_all()
         assert people.terminal.end() == 0, people.terminal.said
     looked = 0
-    for path in files_below(desk.home, softhsm.token_dir, Path(desk.env["TMPDIR"])):
+    for path in files_below(cli.home, softhsm.token_dir, Path(cli.env["TMPDIR"])):
         looked += 1
         assert (path, found_in(path.read_bytes(), people.shares)) == (path, [])
     assert looked >= 5  # record, its copy, inventory, the objects of the token
-    assert json.loads((desk.home / "out").read_bytes())["record"]
+    assert json.loads((cli.home / "out").read_bytes())["record"]
 
 
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux shows what a terminal keeps in its history")
-def test_the_history_of_a_terminal_has_no_share(desk: Desk) -> None:
-    socket = str(desk.home / "tmux")
+def test_the_history_of_a_terminal_has_no_share(cli: Cli) -> None:
+    socket = str(cli.home / "tmux")
     tmux = ["tmux", "-f", "/dev/null", "-S", socket]
-    command = [sys.executable, "-m", "seedless", *CREATE, "-o", str(desk.home / "record.json")]
+    command = [sys.executable, "-m", "seedless", *CREATE, "-o", str(cli.home / "record.json")]
 
     def keys(*names: str) -> None:
-        subprocess.run([*tmux, "send-keys", *names], check=True, env=desk.env)
+        subprocess.run([*tmux, "send-keys", *names], check=True, env=cli.env)
 
     def screen(*more: str) -> str:
         done = subprocess.run(
-            [*tmux, "capture-pane", "-p", *more], check=True, env=desk.env, capture_output=True
+            [*tmux, "capture-pane", "-p", *more], check=True, env=cli.env, capture_output=True
         )
         return done.stdout.decode()
 
@@ -131,7 +131,7 @@ def test_the_history_of_a_terminal_has_no_share(desk: Desk) -> None:
             time.sleep(0.05)
         return screen()
 
-    subprocess.run([*tmux, "new-session", "-d", "-x", "100", "-y", "30", "sh"], check=True, env=desk.env)
+    subprocess.run([*tmux, "new-session", "-d", "-x", "100", "-y", "30", "sh"], check=True, env=cli.env)
     try:
         keys(" ".join(command), "Enter")
         wait_for("Press Enter to show the words.")
@@ -142,7 +142,7 @@ def test_the_history_of_a_terminal_has_no_share(desk: Desk) -> None:
         wait_for("interrupted")
         history = screen("-S", "-")
     finally:
-        subprocess.run([*tmux, "kill-server"], check=False, env=desk.env)
+        subprocess.run([*tmux, "kill-server"], check=False, env=cli.env)
     assert "1. " not in history
     assert words_in(history, share) == []
 
@@ -180,10 +180,10 @@ SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: -15, signal.SIGKILL: -9}
 @pytest.mark.parametrize("stop", STAGES, ids=lambda stop: stop.__name__)
 @pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
 def test_an_interruption_before_the_last_word_leaves_nothing_on_the_token(
-    desk: Desk, holders: Holders, stop: Callable[[Any], None], number: signal.Signals
+    cli: Cli, holders: Holders, stop: Callable[[Any], None], number: signal.Signals
 ) -> None:
-    record = desk.home / "record.json"
-    people = holders(desk.terminal_for(*CREATE, "-o", str(record)))
+    record = cli.home / "record.json"
+    people = holders(cli.terminal_for(*CREATE, "-o", str(record)))
     stop(people)
     (child,) = children(people.terminal.process.pid)
     os.kill(people.terminal.process.pid, number)
@@ -194,15 +194,15 @@ def test_an_interruption_before_the_last_word_leaves_nothing_on_the_token(
     assert not Path(f"/proc/{child}").exists() or Path(f"/proc/{child}/stat").read_text().split()[2] == "Z"
     if number is signal.SIGINT:  # what ends the leader of the session hangs its terminal up
         assert people.terminal.said.count("\x1b[?1049h") <= people.terminal.said.count("\x1b[?1049l")
-    assert desk.ok("key", "list", "--token", desk.token.uri, "--json").data["keys"] == []
+    assert cli.ok("key", "list", "--token", cli.token.uri, "--json").data["keys"] == []
     assert not record.exists()
-    assert not (desk.store / "recovery").exists()
+    assert not (cli.store / "recovery").exists()
 
 
 def test_a_child_that_is_killed_is_a_sentence_and_leaves_nothing_on_the_token(
-    desk: Desk, holders: Holders
+    cli: Cli, holders: Holders
 ) -> None:
-    people = holders(desk.terminal_for(*CREATE, "-o", str(desk.home / "record.json")))
+    people = holders(cli.terminal_for(*CREATE, "-o", str(cli.home / "record.json")))
     stop_at_last_words(people)
     (child,) = children(people.terminal.process.pid)
     os.kill(child, signal.SIGKILL)
@@ -211,20 +211,20 @@ def test_a_child_that_is_killed_is_a_sentence_and_leaves_nothing_on_the_token(
         "the process that has the secret was ended by signal 9: nothing was imported" in people.terminal.said
     )
     assert people.terminal.said.count("\x1b[?1049h") == people.terminal.said.count("\x1b[?1049l")
-    assert desk.ok("key", "list", "--token", desk.token.uri, "--json").data["keys"] == []
+    assert cli.ok("key", "list", "--token", cli.token.uri, "--json").data["keys"] == []
 
 
-def test_ctrl_c_at_the_terminal_ends_it_and_nothing_is_imported(desk: Desk, holders: Holders) -> None:
-    people = holders(desk.terminal_for(*CREATE, "-o", str(desk.home / "record.json")))
+def test_ctrl_c_at_the_terminal_ends_it_and_nothing_is_imported(cli: Cli, holders: Holders) -> None:
+    people = holders(cli.terminal_for(*CREATE, "-o", str(cli.home / "record.json")))
     stop_at_reading_back(people)
     people.terminal.type("\x03")
     assert people.terminal.end() == 130
     assert "interrupted: nothing more was done" in people.terminal.said
-    assert desk.ok("key", "list", "--token", desk.token.uri, "--json").data["keys"] == []
+    assert cli.ok("key", "list", "--token", cli.token.uri, "--json").data["keys"] == []
 
 
-def test_without_a_terminal_nothing_is_shown_and_nothing_is_created(desk: Desk) -> None:
-    done = desk.child(*CREATE, "-o", str(desk.home / "record.json"))
+def test_without_a_terminal_nothing_is_shown_and_nothing_is_created(cli: Cli) -> None:
+    done = cli.child(*CREATE, "-o", str(cli.home / "record.json"))
     assert done.code == 2
     assert "shares are shown and typed on a terminal, and there is none" in done.err
 

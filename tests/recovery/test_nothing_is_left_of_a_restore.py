@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import pytest_softhsm
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     Holders = Any  # the class in share_holders.py
     Created = Callable[..., tuple[Path, list[list[str]]]]
 
@@ -40,23 +40,23 @@ COMMANDS = {
 
 
 def restoring(
-    name: str, desk: Desk, holders: type[Holders], created: Created, spare: Any, **streams: Any  # noqa: ANN401
+    name: str, cli: Cli, holders: type[Holders], created: Created, spare: Any, **streams: Any  # noqa: ANN401
 ) -> Holders:  # fmt: skip
     """Type the shares for the command *name*; it asks for the PIN next."""
     record, shares = created()
-    desk.env["SEEDLESS_PIN_SOURCE"] = "prompt"
+    cli.env["SEEDLESS_PIN_SOURCE"] = "prompt"
     words = ("recovery", name, str(record), *COMMANDS[name], "--token", spare.uri, "--yes", *ALLOWED)
-    people = holders(desk.terminal_for(*words, **streams), shares)
+    people = holders(cli.terminal_for(*words, **streams), shares)
     people.type_share(shares[2])
     people.type_share(shares[0])
     return people
 
 
-def creating(desk: Desk, holders: type[Holders], **streams: Any) -> Holders:  # noqa: ANN401
+def creating(cli: Cli, holders: type[Holders], **streams: Any) -> Holders:  # noqa: ANN401
     """Write down and read back the shares of a ceremony; it asks for the PIN next."""
-    words = list(keygen(desk, prepare(desk)))
+    words = list(keygen(cli, prepare(cli)))
     words[words.index("--pin-source") + 1] = "prompt"
-    people = holders(desk.terminal_for(*words, **streams))
+    people = holders(cli.terminal_for(*words, **streams))
     people.write_down_all()
     people.read_back_all()
     return people
@@ -79,21 +79,21 @@ def require_nothing_in_parent(people: Holders) -> int:
 @pytest.mark.parametrize("name", [*COMMANDS, "keygen"])
 def test_neither_memory_nor_disk_nor_output_nor_history_has_a_share_or_a_secret(
     name: str,
-    desk: Desk,
+    cli: Cli,
     softhsm: pytest_softhsm.SoftHSM,
     holders: type[Holders],
     created: Created,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    desk.env["TMPDIR"] = str(tmp_path_factory.mktemp("temporary"))
-    with (desk.home / "out").open("wb") as out, (desk.home / "err").open("wb") as err:
+    cli.env["TMPDIR"] = str(tmp_path_factory.mktemp("temporary"))
+    with (cli.home / "out").open("wb") as out, (cli.home / "err").open("wb") as err:
         if name == "keygen":
-            people = creating(desk, holders, stdout=out, stderr=err)
+            people = creating(cli, holders, stdout=out, stderr=err)
         else:
-            spare = softhsm.create("SPARE", pin=desk.token.pin)
-            people = restoring(name, desk, holders, created, spare, stdout=out, stderr=err)
+            spare = softhsm.create("SPARE", pin=cli.token.pin)
+            people = restoring(name, cli, holders, created, spare, stdout=out, stderr=err)
         child = require_nothing_in_parent(people)
-        people.terminal.type(f"{desk.token.pin}\n")
+        people.terminal.type(f"{cli.token.pin}\n")
         if name == "keygen":  # the parent opens the tokens once the child has ended
             end = time.monotonic() + 20
             while Path(f"/proc/{child}").exists() and time.monotonic() < end:
@@ -101,9 +101,9 @@ def test_neither_memory_nor_disk_nor_output_nor_history_has_a_share_or_a_secret(
             people.terminal.wait_for("PIN")
             for pid in (people.terminal.process.pid, *children(people.terminal.process.pid)):
                 assert found_in(memory(pid), people.shares) == []
-            people.terminal.type(f"{desk.token.pin}\n")
-        assert people.terminal.end() == 0, (people.terminal.said, (desk.home / "err").read_text())
-    folders = (desk.home, softhsm.token_dir, Path(desk.env["TMPDIR"]))
+            people.terminal.type(f"{cli.token.pin}\n")
+        assert people.terminal.end() == 0, (people.terminal.said, (cli.home / "err").read_text())
+    folders = (cli.home, softhsm.token_dir, Path(cli.env["TMPDIR"]))
     left = {
         path: found for path in files_below(*folders) if (found := found_in(path.read_bytes(), people.shares))
     }
@@ -120,23 +120,23 @@ def test_neither_memory_nor_disk_nor_output_nor_history_has_a_share_or_a_secret(
     reason="cores of this machine go somewhere else",
 )
 def test_a_crash_of_the_process_with_the_secret_leaves_no_core(
-    desk: Desk, softhsm: pytest_softhsm.SoftHSM, holders: type[Holders], created: Created
+    cli: Cli, softhsm: pytest_softhsm.SoftHSM, holders: type[Holders], created: Created
 ) -> None:
     before = resource.getrlimit(resource.RLIMIT_CORE)
     resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
     try:
         control = os.posix_spawn(
-            sys.executable, [sys.executable, "-c", f"import os; os.chdir({str(desk.home)!r}); os.abort()"], {}
+            sys.executable, [sys.executable, "-c", f"import os; os.chdir({str(cli.home)!r}); os.abort()"], {}
         )
         os.waitpid(control, 0)
-        spare = softhsm.create("SPARE", pin=desk.token.pin)
-        people = restoring("restore", desk, holders, created, spare)
+        spare = softhsm.create("SPARE", pin=cli.token.pin)
+        people = restoring("restore", cli, holders, created, spare)
         child = require_nothing_in_parent(people)
     finally:
         resource.setrlimit(resource.RLIMIT_CORE, before)
-    cores = list(desk.home.glob("core*"))
+    cores = list(cli.home.glob("core*"))
     assert cores or not before[1], "a crash here does leave a core"
     os.kill(child, signal.SIGSEGV)
     assert people.terminal.end() == 4
     assert "the process that has the secret was ended by signal 11: nothing" in people.terminal.said
-    assert list(desk.home.glob("core*")) == cores
+    assert list(cli.home.glob("core*")) == cores

@@ -12,25 +12,25 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
 
 CREATE = ("recovery", "create", "OTHER", "--threshold", "2", "--shares", "3", "--yes")
 
 
 @pytest.fixture
-def founded(desk: Desk) -> str:
+def founded(cli: Cli) -> str:
     """An operator whose keys were created on the token; its public key."""
-    desk.ok("operator", "add", "ACME")
-    return str(desk.ok("operator", "show", "--json").data["claims"]["sub"])
+    cli.ok("operator", "add", "ACME")
+    return str(cli.ok("operator", "show", "--json").data["claims"]["sub"])
 
 
-def policy(desk: Desk, operator: str, text: str) -> str:
-    path = desk.home / "policy.toml"
+def policy(cli: Cli, operator: str, text: str) -> str:
+    path = cli.home / "policy.toml"
     path.write_text(f'operator = "{operator}"\n{text}')
     return str(path)
 
 
-def test_a_policy_that_does_not_allow_shares_refuses_to_create_them(desk: Desk, founded: str) -> None:
+def test_a_policy_that_does_not_allow_shares_refuses_to_create_them(cli: Cli, founded: str) -> None:
     for text, why in (
         ("", "P015 the policy forbids keys that shares restore"),
         (
@@ -38,20 +38,20 @@ def test_a_policy_that_does_not_allow_shares_refuses_to_create_them(desk: Desk, 
             "P015 the policy requires that a device attests the key of operator",
         ),
     ):
-        record = desk.home / "record.json"
-        done = desk.run(*CREATE, "--policy", policy(desk, founded, text), "-o", str(record))
+        record = cli.home / "record.json"
+        done = cli.run(*CREATE, "--policy", policy(cli, founded, text), "-o", str(record))
         assert (done.code, why in done.err, record.exists()) == (3, True, False), done
 
 
-def test_a_policy_that_requires_shares_lets_no_key_sign_without_them(desk: Desk, founded: str) -> None:
-    path = policy(desk, founded, 'recoverable = "required"\n')
-    done = desk.run("account", "add", "ORDERS", "--policy", path)
+def test_a_policy_that_requires_shares_lets_no_key_sign_without_them(cli: Cli, founded: str) -> None:
+    path = policy(cli, founded, 'recoverable = "required"\n')
+    done = cli.run("account", "add", "ORDERS", "--policy", path)
     assert done.code == 3, done
     assert (
         f"P015 no record lists shares that restore operator ACME ({founded}), and the policy requires them"
         in done.err
     )
-    assert not (desk.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt").exists()
+    assert not (cli.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt").exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts files over those of /proc")
@@ -69,7 +69,7 @@ def test_a_policy_that_requires_shares_lets_no_key_sign_without_them(desk: Desk,
     ],
 )  # fmt: skip
 def test_a_machine_that_may_write_memory_to_a_disk_is_refused_unless_it_is_allowed(
-    desk: Desk, tmp_path: Path, path: str, content: str, why: str, option: str
+    cli: Cli, tmp_path: Path, path: str, content: str, why: str, option: str
 ) -> None:
     clean = {"/proc/swaps": "Filename\n", "/proc/sys/kernel/core_pattern": "core\n"}
     script = ""
@@ -80,7 +80,7 @@ def test_a_machine_that_may_write_memory_to_a_disk_is_refused_unless_it_is_allow
     refused, allowed = (
         subprocess.run(
             ("unshare", "-m", "sh", "-c", f'{script}exec "$@"', "sh", *command, *more),
-            env=desk.env_with(), cwd=desk.home, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            env=cli.env_with(), cwd=cli.home, stdin=subprocess.DEVNULL, capture_output=True, text=True,
             start_new_session=True, check=False,
         )
         for more in ((), (option,))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import pytest_softhsm
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     Holders = Any  # the class in share_holders.py
     Created = Callable[..., tuple[Path, list[list[str]]]]
 
@@ -141,25 +141,25 @@ def test_it_states_that_nobody_attests_imported_keys() -> None:
 
 
 def test_a_restore_writes_it_and_a_check_reads_it_without_terminal_or_token(
-    desk: Desk, softhsm: pytest_softhsm.SoftHSM, holders: type[Holders], created: Created
+    cli: Cli, softhsm: pytest_softhsm.SoftHSM, holders: type[Holders], created: Created
 ) -> None:
     record, shares = created()
-    spare = softhsm.create("SPARE", pin=desk.token.pin)
-    output = desk.home / "restore.json"
+    spare = softhsm.create("SPARE", pin=cli.token.pin)
+    output = cli.home / "restore.json"
     words = ("recovery", "restore", str(record), "--token", spare.uri, "--present", "Ada", "--yes")
-    people = holders(desk.terminal_for(*words, "-o", str(output)))
+    people = holders(cli.terminal_for(*words, "-o", str(output)))
     people.type_share(shares[0])
     people.type_share(shares[1])
     assert people.terminal.end() == 0, people.terminal.said
-    (kept,) = (desk.store / "restores").iterdir()
+    (kept,) = (cli.store / "restores").iterdir()
     assert kept.read_bytes() == output.read_bytes()
-    found = desk.ok("recovery", "check", str(record), "--transcript", str(output), "--json").data
+    found = cli.ok("recovery", "check", str(record), "--transcript", str(output), "--json").data
     assert (found["verdict"], found["kind"], found["present"]) == ("complete", "restore", ["Ada"])
     assert (found["token"]["serial"], [one["number"] for one in found["shares"]]) == (spare.serial, [1, 2])
     assert found["tool"].startswith("seedless ")
     output.write_bytes(output.read_bytes().replace(b'"Ada"', b'"Eve"'))
-    done = desk.run("recovery", "check", str(record), "--transcript", str(output))
+    done = cli.run("recovery", "check", str(record), "--transcript", str(output))
     assert (done.code, done.out.startswith("false: transcript.receipts[0]")) == (3, True)
-    wrong = desk.run("recovery", "check", str(record), "--transcript", str(record))
+    wrong = cli.run("recovery", "check", str(record), "--transcript", str(record))
     assert wrong.code == 2
     assert "is the record of a recovery, and the transcript of a restore is needed" in wrong.err

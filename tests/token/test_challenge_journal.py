@@ -18,7 +18,7 @@ from seedless.seeds import SoftwareKey
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     Misbehaving = Any
 
 SEED = SoftwareKey(Role.ACCOUNT, bytes(range(32)))
@@ -26,22 +26,22 @@ TOKEN = "pkcs11:token=ACME;serial=1"
 
 
 @pytest.fixture
-def counted(desk: Desk, misbehaving: Misbehaving) -> Callable[..., tuple[int, int]]:
+def counted(cli: Cli, misbehaving: Misbehaving) -> Callable[..., tuple[int, int]]:
     """Run a command; return how many signatures the token made, and how many lines the journal got."""
-    desk.env["SEEDLESS_MODULE"] = str(misbehaving.made.module)
-    journal = desk.store / "challenges.jsonl"
+    cli.env["SEEDLESS_MODULE"] = str(misbehaving.made.module)
+    journal = cli.store / "challenges.jsonl"
 
-    def run(*words: str, **more: Any) -> tuple[int, int]:  # noqa: ANN401 - of `Desk.ok`
+    def run(*words: str, **more: Any) -> tuple[int, int]:  # noqa: ANN401 - of `Cli.ok`
         misbehaving.forget()
         before = len(load(journal))
-        desk.ok(*words, **more)
+        cli.ok(*words, **more)
         return misbehaving.calls("C_Sign"), len(load(journal)) - before
 
     return run
 
 
 def test_each_challenge_that_a_token_signs_is_in_the_journal(
-    desk: Desk, counted: Callable[..., tuple[int, int]]
+    cli: Cli, counted: Callable[..., tuple[int, int]]
 ) -> None:
     new = ("key", "new", "--role", "operator", "-n", "ACME", "--yes")
     imported = ("key", "import", "--role", "account", "-n", "ORDERS", "--yes")
@@ -51,37 +51,37 @@ def test_each_challenge_that_a_token_signs_is_in_the_journal(
     assert counted("key", "register", "--all", "--yes") == (2, 2)
     signatures, lines = counted("token", "doctor", "--yes")
     assert (signatures >= 10, lines) == (True, signatures)
-    found = desk.ok("key", "challenges", "--json").data
+    found = cli.ok("key", "challenges", "--json").data
     by_name = {one["name"]: one for one in found["keys"]}
     assert by_name["ORDERS"]["commands"] == {"key audit": 1, "key import": 1, "key register": 1}
     assert by_name["ACME"]["commands"] == {"key audit": 1, "key new": 1, "key register": 1}
     assert by_name[None]["commands"] == {"token doctor": signatures}
     assert found["count"] == 6 + signatures
-    assert desk.token.serial in by_name["ORDERS"]["token"]
-    assert desk.ok("key", "challenges", "--since", "2100-01-01", "--json").data["keys"] == []
-    shown = desk.ok("key", "challenges").out
+    assert cli.token.serial in by_name["ORDERS"]["token"]
+    assert cli.ok("key", "challenges", "--since", "2100-01-01", "--json").data["keys"] == []
+    shown = cli.ok("key", "challenges").out
     assert "CHALLENGES" in shown
     assert "account ORDERS" in shown
-    assert desk.token.pin not in Path(desk.store / "challenges.jsonl").read_text()
+    assert cli.token.pin not in Path(cli.store / "challenges.jsonl").read_text()
 
 
 def test_signatures_of_claims_are_in_jwts_and_not_in_the_journal(
-    desk: Desk, counted: Callable[..., tuple[int, int]]
+    cli: Cli, counted: Callable[..., tuple[int, int]]
 ) -> None:
     assert counted("operator", "add", "ACME", "--yes") == (2, 1)  # the new key, and the jwt
     assert counted("operator", "edit", "--tag", "a", "--yes") == (1, 0)
 
 
 def test_a_line_is_written_before_the_token_signs_and_without_it_nothing_is_signed(
-    desk: Desk, misbehaving: Misbehaving
+    cli: Cli, misbehaving: Misbehaving
 ) -> None:
-    desk.env["SEEDLESS_MODULE"] = str(misbehaving.made.module)
-    desk.ok("key", "new", "--role", "operator", "-n", "ACME", "--yes")
-    journal = desk.store / "challenges.jsonl"
+    cli.env["SEEDLESS_MODULE"] = str(misbehaving.made.module)
+    cli.ok("key", "new", "--role", "operator", "-n", "ACME", "--yes")
+    journal = cli.store / "challenges.jsonl"
     journal.unlink()
     journal.mkdir()
     misbehaving.forget()
-    done = desk.run("key", "audit")
+    done = cli.run("key", "audit")
     assert (done.code, misbehaving.calls("C_Sign")) == (1, 0)
     assert "challenges.jsonl" in done.err
 

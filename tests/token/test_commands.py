@@ -36,15 +36,15 @@ SAID = (
 
 @dataclass(frozen=True)
 class Bench:
-    """A desk with an operator and an account, and a driver before its token that misbehaves when told to."""
+    """A home with an operator and an account, and a driver before its token that misbehaves when told to."""
 
-    desk: Any
+    cli: Any
     crooked: Misbehaving
     env: dict[str, str]
 
     @property
     def jwt(self) -> Path:
-        found: Path = self.desk.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt"
+        found: Path = self.cli.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt"
         return found
 
     @property
@@ -54,15 +54,15 @@ class Bench:
     def run(self, *faults: str, words: tuple[str, ...] = (), **env: str | None) -> Any:  # noqa: ANN401 - conftest's
         self.crooked.forget()
         self.crooked.wants(*faults)
-        return self.desk.child(*(words or self.command), **(self.env | env))
+        return self.cli.child(*(words or self.command), **(self.env | env))
 
     def start(self, *faults: str, **env: str) -> subprocess.Popen[str]:
         """Start the command and wait until its driver has been asked for a signature."""
         self.crooked.forget()
         self.crooked.wants(*faults)
         process = subprocess.Popen(
-            [sys.executable, "-m", "seedless", *self.desk.agreed(*self.command)],
-            env=self.desk.env_with(**self.env, **env),
+            [sys.executable, "-m", "seedless", *self.cli.agreed(*self.command)],
+            env=self.cli.env_with(**self.env, **env),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -76,11 +76,11 @@ class Bench:
 
 
 @pytest.fixture
-def bench(desk: Any, misbehaving: Misbehaving) -> Bench:  # noqa: ANN401 - conftest's
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "ORDERS")
+def bench(cli: Any, misbehaving: Misbehaving) -> Bench:  # noqa: ANN401 - conftest's
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ORDERS")
     env = {name: os.environ[name] for name in ("MISBEHAVE", "MISBEHAVE_MODULE")}
-    return Bench(desk, misbehaving, env | {"SEEDLESS_MODULE": str(misbehaving.made.module)})
+    return Bench(cli, misbehaving, env | {"SEEDLESS_MODULE": str(misbehaving.made.module)})
 
 
 def last(bench: Bench, did: str) -> str:
@@ -106,13 +106,13 @@ def last(bench: Bench, did: str) -> str:
 def test_a_driver_that_ends_or_hangs_ends_the_command_with_a_sentence_and_exit_code_4(
     bench: Bench, fault: str, did: str
 ) -> None:
-    before = bench.desk.files()
+    before = bench.cli.files()
     done = bench.run(f"fault {fault}", SEEDLESS_DEADLINE="1.5")
     assert (done.code, done.out) == (4, "")
     assert last(bench, did) in done.err
     assert done.err.count("error:") == 1
     assert "Traceback" not in done.err
-    assert bench.desk.files() == before
+    assert bench.cli.files() == before
     assert bench.crooked.calls("C_Login") <= 1
     assert bench.crooked.calls("C_Sign") <= 1
 
@@ -140,12 +140,12 @@ def test_a_driver_that_crashes_when_all_is_done_is_told_and_what_was_recorded_is
 def test_what_a_driver_does_wrong_is_told_and_nothing_is_written(
     bench: Bench, faults: list[str], said: str
 ) -> None:
-    before = bench.desk.files()
+    before = bench.cli.files()
     done = bench.run(*faults)
     assert (done.code, done.out) == (4, "")
     [line] = [line for line in done.err.splitlines() if line.startswith("error: ")]
     assert said in line
-    assert bench.desk.files() == before
+    assert bench.cli.files() == before
     assert bench.crooked.calls("C_Login") <= 2
     assert len([name for name in ("0xa0", "0xa4") if name in str(faults)]) <= bench.crooked.calls("C_Login")
 
@@ -168,7 +168,7 @@ def test_what_a_driver_does_wrong_is_told_and_nothing_is_written(
 def test_what_can_be_got_over_ends_with_the_jwt_and_no_word_of_it(bench: Bench, faults: list[str]) -> None:
     if faults == ["set vendor"]:
         faults = ["set vendor", "set manufacturer Thales"]
-        bench.desk.store.joinpath("keyring.json").unlink()  # where the token has its true maker
+        bench.cli.store.joinpath("keyring.json").unlink()  # where the token has its true maker
     label = bench.crooked.made.label
     done = bench.run(*faults, SEEDLESS_TOKEN=f"pkcs11:token={label}")
     assert (done.code, "error:" in done.err) == (0, False)
@@ -177,8 +177,8 @@ def test_what_can_be_got_over_ends_with_the_jwt_and_no_word_of_it(bench: Bench, 
 
 
 def test_a_jwt_over_the_ceiling_is_refused_before_the_pin_with_what_makes_it_smaller(bench: Bench) -> None:
-    claims = json.loads(bench.desk.ok("show", str(bench.jwt), "--json").out)["claims"]
-    big = bench.desk.home / "big.json"
+    claims = json.loads(bench.cli.ok("show", str(bench.jwt), "--json").out)["claims"]
+    big = bench.cli.home / "big.json"
     claims["nats"]["description"] = "x" * 3000
     big.write_text(json.dumps(claims), encoding="ascii")
     made = bench.crooked.made
@@ -188,7 +188,7 @@ def test_a_jwt_over_the_ceiling_is_refused_before_the_pin_with_what_makes_it_sma
         "set firmware 5 74",
         "set largest 3062",
     )
-    bench.desk.store.joinpath("keyring.json").unlink()
+    bench.cli.store.joinpath("keyring.json").unlink()
     operator = str(jwt.read(bench.jwt.read_text(encoding="ascii")).issuer)
     words = ("sign", str(big), "--issuer", operator, "--yes", "--json")
     done = bench.run(*device, words=words, SEEDLESS_TOKEN=f"pkcs11:token={made.label}", TOKEN_PIN=None)
@@ -207,7 +207,7 @@ def test_json_tells_of_a_crash_too(bench: Bench) -> None:
 
 @pytest.mark.parametrize("to", ["the-terminal", "the-command-alone"])
 def test_ctrl_c_ends_the_wait_for_a_signature_at_once_and_nothing_is_written(bench: Bench, to: str) -> None:
-    before = bench.desk.files()
+    before = bench.cli.files()
     process = bench.start("fault C_Sign 1+ SLEEP 60")
     begin = time.monotonic()
     if to == "the-terminal":
@@ -219,18 +219,18 @@ def test_ctrl_c_ends_the_wait_for_a_signature_at_once_and_nothing_is_written(ben
     assert err.endswith("\ninterrupted: nothing more was done\n")
     assert ("Traceback" in err, "error:" in err) == (False, False)
     assert time.monotonic() - begin < 5
-    assert bench.desk.files() == before
+    assert bench.cli.files() == before
     assert not members(process.pid)
 
 
 def test_ctrl_c_is_waited_for_by_a_driver_that_comes_back(bench: Bench) -> None:
-    before = bench.desk.files()
+    before = bench.cli.files()
     process = bench.start("fault C_Sign 1+ SLEEP 0.15")
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=20)
     assert (process.returncode, err.endswith("\ninterrupted: nothing more was done\n")) == (130, True)
     assert bench.crooked.calls("C_CloseSession") >= 1
-    assert bench.desk.files() == before
+    assert bench.cli.files() == before
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda one: one.name)
@@ -281,7 +281,7 @@ def test_a_touch_is_spoken_of_once_when_a_signature_takes_more_than_half_a_secon
     bench: Bench, device: tuple[str, ...], said: str
 ) -> None:
     made = bench.crooked.made
-    bench.desk.store.joinpath("keyring.json").unlink()
+    bench.cli.store.joinpath("keyring.json").unlink()
     done = bench.run("fault C_Sign 1+ SLEEP 1.2", *device, SEEDLESS_TOKEN=f"pkcs11:token={made.label}")
     assert done.code == 0
     line = f'token "{made.label}" (serial {made.serial}) {said}\n'
@@ -290,7 +290,7 @@ def test_a_touch_is_spoken_of_once_when_a_signature_takes_more_than_half_a_secon
 
 
 def test_a_touch_is_not_spoken_of_when_it_comes_soon(bench: Bench) -> None:
-    bench.desk.store.joinpath("keyring.json").unlink()
+    bench.cli.store.joinpath("keyring.json").unlink()
     faults = ("fault C_Sign 1+ SLEEP 0.1", "set manufacturer Nobody knows")
     done = bench.run(*faults, SEEDLESS_TOKEN=f"pkcs11:token={bench.crooked.made.label}")
     assert (done.code, "touch" in done.err) == (0, False)
@@ -383,7 +383,7 @@ def test_a_command_that_needs_a_key_of_a_yubikey_names_a_free_slot_and_asks_for_
 ) -> None:
     made = bench.crooked.made
     bench.crooked.straight.import_ed25519(bytes([5] * 32), label="SIGN key", id=b"\x02")
-    bench.desk.store.joinpath("keyring.json").unlink()
+    bench.cli.store.joinpath("keyring.json").unlink()
     yubikey = ("set manufacturer Yubico (www.yubico.com)", "set model YubiKey YK5", "set firmware 5 74")
     done = bench.run(*yubikey, words=words, SEEDLESS_TOKEN=f"pkcs11:token={made.label}")
     assert (done.code, "-a ED25519 9c" in done.err) == (4, False)
@@ -395,10 +395,10 @@ def test_shares_for_a_yubikey_are_refused_before_a_word_is_shown_with_the_way_on
     made = bench.crooked.made
     device = ("set manufacturer Yubico", "set model YubiKey YK5", "set firmware 5 74", f"set pad {made.pin}")
     bench.crooked.wants(*device)
-    bench.desk.env.update(bench.env, SEEDLESS_TOKEN=f"pkcs11:token={made.label}")
-    record = bench.desk.home / "record.json"
+    bench.cli.env.update(bench.env, SEEDLESS_TOKEN=f"pkcs11:token={made.label}")
+    record = bench.cli.home / "record.json"
     words = ("recovery", "create", "OTHER", "--threshold", "2", "--shares", "3", "--allow-swap", "--yes")
-    terminal = bench.desk.terminal_for(*words, "--allow-core-pipe", "-o", str(record))
+    terminal = bench.cli.terminal_for(*words, "--allow-core-pipe", "-o", str(record))
     assert terminal.end() == 4, terminal.said
     said = " ".join(terminal.said.split())
     assert "takes no keys from its user through PKCS#11: keys that are restored cannot be put there" in said
@@ -412,11 +412,11 @@ def test_an_interruption_while_keys_are_imported_lets_the_import_end_and_keeps_r
     bench: Bench,
 ) -> None:
     bench.crooked.wants("fault C_CreateObject 1+ SLEEP 0.5")
-    bench.desk.env.update(bench.env, SEEDLESS_TOKEN=f"pkcs11:token={bench.crooked.made.label}")
-    record = bench.desk.home / "record.json"
+    bench.cli.env.update(bench.env, SEEDLESS_TOKEN=f"pkcs11:token={bench.crooked.made.label}")
+    record = bench.cli.home / "record.json"
     words = ("recovery", "create", "OTHER", "--threshold", "2", "--shares", "2", "--key", "operator:OTHER")
     more = ("--bits", "128", "--allow-swap", "--allow-core-pipe", "--yes", "-o", str(record))
-    people = Holders(bench.desk.terminal_for(*words, *more))
+    people = Holders(bench.cli.terminal_for(*words, *more))
     people.write_down_all(2)
     bench.crooked.forget()
     people.read_back_all()
@@ -427,6 +427,6 @@ def test_an_interruption_while_keys_are_imported_lets_the_import_end_and_keeps_r
     people.terminal.process.send_signal(signal.SIGINT)
     code = people.terminal.end()
     bench.crooked.wants()
-    listed = bench.desk.ok("key", "list", "--token", bench.desk.token.uri, "--json").data["keys"]
+    listed = bench.cli.ok("key", "list", "--token", bench.cli.token.uri, "--json").data["keys"]
     names = [row["name"] for row in listed]
     assert (code, record.exists(), "OTHER" in names) == (0, True, True), people.terminal.said

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Open = Callable[..., AbstractContextManager[Token]]
     Given = Callable[..., Any]
     Misbehaving = Any
-    Desk = Any
+    Cli = Any
 
 SOFTWARE = SoftwareKey(Role.USER, bytes(range(32)))
 KEY = SOFTWARE.public_key
@@ -260,14 +260,14 @@ def test_no_pin_in_the_environment_is_given_to_what_names_the_libraries(
 
 @pytest.mark.parametrize("erase", ["--erase", "--dry-run"])
 def test_token_init_asks_for_no_pin_of_a_device_that_keeps_its_label(
-    crooked: Misbehaving, desk: Desk, erase: str
+    crooked: Misbehaving, cli: Cli, erase: str
 ) -> None:
     crooked.wants(*YUBIKEY)
     made = crooked.made
     words = ("token", "init", "--label", "NEW", erase, *([made.serial] if erase == "--erase" else []))
     env = {name: os.environ[name] for name in ("MISBEHAVE", "MISBEHAVE_MODULE")}
     named = {"SEEDLESS_MODULE": str(made.module), "SEEDLESS_TOKEN": f"pkcs11:token={made.label}"}
-    done = desk.child(*words, **env, **named)
+    done = cli.child(*words, **env, **named)
     assert (done.code, done.out) == (4, "")
     assert "was left as it is: it keeps its label (YubiKey PIV)" in done.err
     assert "hint: ykman piv reset deletes all its keys" in done.err

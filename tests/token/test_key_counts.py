@@ -16,7 +16,7 @@ from seedless.seeds import SoftwareKey
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Desk = Any
+    Cli = Any
     Misbehaving = Any
     Open = Callable[..., Any]
 
@@ -149,19 +149,19 @@ def test_a_key_is_created_among_forty_with_as_many_calls_as_among_four(
 
 
 @pytest.fixture
-def counted(desk: Desk, misbehaving: Misbehaving) -> Callable[..., dict[str, int]]:
+def counted(cli: Cli, misbehaving: Misbehaving) -> Callable[..., dict[str, int]]:
     """Run a command of the operator ACME on the misbehaving token, and count."""
     env = {name: os.environ[name] for name in ("MISBEHAVE", "MISBEHAVE_MODULE")}
     env |= {"SEEDLESS_MODULE": str(misbehaving.made.module)}
-    desk.ok("operator", "add", "ACME", "--yes")
-    desk.ok("account", "add", "ORDERS", "--yes")
-    operator = desk.ok("operator", "show", "--json").data["subject"]
-    (desk.home / "policy.toml").write_text(f'operator = "{operator}"\n')
-    env["SEEDLESS_POLICY"] = str(desk.home / "policy.toml")
+    cli.ok("operator", "add", "ACME", "--yes")
+    cli.ok("account", "add", "ORDERS", "--yes")
+    operator = cli.ok("operator", "show", "--json").data["subject"]
+    (cli.home / "policy.toml").write_text(f'operator = "{operator}"\n')
+    env["SEEDLESS_POLICY"] = str(cli.home / "policy.toml")
 
     def run(*words: str) -> dict[str, int]:
         misbehaving.forget()
-        done = desk.child(*words, "--yes", **env)
+        done = cli.child(*words, "--yes", **env)
         assert done.code == 0, done
         return asked(misbehaving)
 
@@ -169,12 +169,12 @@ def counted(desk: Desk, misbehaving: Misbehaving) -> Callable[..., dict[str, int
 
 
 def test_apply_asks_for_each_new_account_the_same_few_things(
-    desk: Desk, counted: Callable[..., dict[str, int]]
+    cli: Cli, counted: Callable[..., dict[str, int]]
 ) -> None:
     counts = []
     for size in (10, 20, 30):  # more than are searched for one by one
         lines = [f"[accounts.A{size}x{n}]\n[accounts.A{size}x{n}.users.u]\n" for n in range(size)]
-        (desk.home / "tenants.toml").write_text("".join(lines))
+        (cli.home / "tenants.toml").write_text("".join(lines))
         counts.append(counted("apply", "tenants.toml"))
     for_ten = [{name: b[name] - a[name] for name in ASKED} for a, b in pairwise(counts)]
     assert for_ten[0] == for_ten[1]
@@ -187,12 +187,12 @@ def test_apply_asks_for_each_new_account_the_same_few_things(
 
 
 def test_a_worker_lists_the_keys_of_the_token_once_however_many_of_them_sign(
-    desk: Desk, counted: Callable[..., dict[str, int]]
+    cli: Cli, counted: Callable[..., dict[str, int]]
 ) -> None:
     on_token, others, searches = 2, [], []
     for size in (10, 20, 30):
         lines = [f"[accounts.A{size}x{n}]\n[accounts.A{size}x{n}.users.u]\n" for n in range(size)]
-        (desk.home / "tenants.toml").write_text("".join(lines))
+        (cli.home / "tenants.toml").write_text("".join(lines))
         counts = counted("apply", "tenants.toml", "--jobs", "1")
         on_token += size
         others.append(counts["C_GetAttributeValue"] - 8 * size - 8 * on_token)  # created, and listed
@@ -210,12 +210,12 @@ def test_a_worker_lists_the_keys_of_the_token_once_however_many_of_them_sign(
     ],
 )
 def test_a_command_asks_a_token_with_thirty_keys_for_no_more_than_one_with_three(
-    desk: Desk, counted: Callable[..., dict[str, int]], words: tuple[str, ...]
+    cli: Cli, counted: Callable[..., dict[str, int]], words: tuple[str, ...]
 ) -> None:
     few = counted(*(word.format("few") for word in words))
     lines = "".join(f"[accounts.A{n}]\n" for n in range(30))
-    (desk.home / "tenants.toml").write_text(lines)
+    (cli.home / "tenants.toml").write_text(lines)
     counted("apply", "tenants.toml")
     assert counted(*(word.format("many") for word in words)) == few
-    key = desk.ok("account", "show", "ORDERS", "--json").data["subject"]
+    key = cli.ok("account", "show", "ORDERS", "--json").data["subject"]
     assert PublicKey.parse(key).role is Role.ACCOUNT

@@ -29,12 +29,12 @@ NEEDLESS_FOR_AN_ACCOUNT = NEEDLESS - {"seedless.pkcs11.key_creation"} | {
 }  # fmt: skip
 
 
-def loaded_for(desk: Any, misbehaving: Misbehaving, *words: str) -> set[str]:  # noqa: ANN401 - conftest's
+def loaded_for(cli: Any, misbehaving: Misbehaving, *words: str) -> set[str]:  # noqa: ANN401 - conftest's
     """Run a command in a process of its own; return the modules that were loaded for it."""
     env = {name: os.environ[name] for name in ("MISBEHAVE", "MISBEHAVE_MODULE")}
     env |= {"SEEDLESS_MODULE": str(misbehaving.made.module), "PYTHONPROFILEIMPORTTIME": "1"}
     misbehaving.forget()
-    done = desk.child(*words, "--yes", **env)
+    done = cli.child(*words, "--yes", **env)
     assert done.code == 0
     return set(re.findall(r"^import time:[^|]*\|[^|]*\| *(\S+)$", done.err, re.MULTILINE))
 
@@ -47,11 +47,11 @@ def dataclasses_of_ours(loaded: set[str]) -> list[Path]:
 
 
 @pytest.fixture
-def signed(desk: Any, misbehaving: Misbehaving) -> set[str]:  # noqa: ANN401 - conftest's
+def signed(cli: Any, misbehaving: Misbehaving) -> set[str]:  # noqa: ANN401 - conftest's
     """Sign an account once; return the modules that were loaded for it."""
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "ORDERS")
-    return loaded_for(desk, misbehaving, "sign", str(desk.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt"))
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ORDERS")
+    return loaded_for(cli, misbehaving, "sign", str(cli.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt"))
 
 
 def test_one_signature_asks_its_token_once_for_each_thing(signed: set[str], misbehaving: Misbehaving) -> None:
@@ -69,11 +69,11 @@ def test_one_signature_loads_no_dataclass_of_ours(signed: set[str]) -> None:
 
 
 def test_a_new_account_loads_nothing_that_it_does_not_use(
-    desk: Any,  # noqa: ANN401 - conftest's
+    cli: Any,  # noqa: ANN401 - conftest's
     misbehaving: Misbehaving,
 ) -> None:
-    desk.ok("operator", "add", "ACME")
-    loaded = loaded_for(desk, misbehaving, "account", "add", "ORDERS")
+    cli.ok("operator", "add", "ACME")
+    loaded = loaded_for(cli, misbehaving, "account", "add", "ORDERS")
     assert {"pkcs11._pkcs11", "seedless.pkcs11.key_creation"} <= loaded
     assert loaded & NEEDLESS_FOR_AN_ACCOUNT == set()
     assert dataclasses_of_ours(loaded) == []

@@ -16,7 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    Desk = Any  # the fixture in tests/conftest.py
+    Cli = Any  # the fixture in tests/conftest.py
     Misbehaving = Any  # and in conftest.py
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="it is Linux that has /proc and PR_GET_DUMPABLE")
@@ -44,11 +44,11 @@ def environment(environ: bytes) -> dict[str, str]:
 
 
 @pytest.fixture
-def at_work(desk: Desk, misbehaving: Misbehaving) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def at_work(cli: Cli, misbehaving: Misbehaving) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start a command that may write core files, and wait until its driver sleeps in a signature."""
-    desk.ok("operator", "add", "ACME")
-    desk.ok("account", "add", "ORDERS")
-    (desk.home / "in").mkdir()
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ORDERS")
+    (cli.home / "in").mkdir()
     started = []
 
     def start(*words: str, signatures: int = 1, **env: str | None) -> subprocess.Popen[str]:
@@ -57,8 +57,8 @@ def at_work(desk: Desk, misbehaving: Misbehaving) -> Iterator[Callable[..., subp
         kept = {name: os.environ[name] for name in ("MISBEHAVE", "MISBEHAVE_MODULE")}
         process = subprocess.Popen(
             [sys.executable, "-m", "seedless", *words],
-            env=desk.env_with(SEEDLESS_MODULE=str(misbehaving.made.module), **kept, **env),
-            cwd=desk.home / "in",
+            env=cli.env_with(SEEDLESS_MODULE=str(misbehaving.made.module), **kept, **env),
+            cwd=cli.home / "in",
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -84,29 +84,27 @@ SIGN = ("sign", "{jwt}", "--record", "--yes")
 IN_WORKERS = ("sign", "{jwt}", "--record", "--yes", "--jobs", "2")
 
 
-def words_of(desk: Desk, words: tuple[str, ...]) -> list[str]:
-    return [word.format(jwt=desk.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt") for word in words]
+def words_of(cli: Cli, words: tuple[str, ...]) -> list[str]:
+    return [word.format(jwt=cli.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt") for word in words]
 
 
 @linux
 @pytest.mark.parametrize(("words", "processes"), [(SIGN, 2), (IN_WORKERS, 3)], ids=["one", "workers"])
 def test_a_pin_from_a_variable_is_in_the_environment_of_no_process_at_work(
-    desk: Desk,
+    cli: Cli,
     at_work: Callable[..., subprocess.Popen[str]],
     words: tuple[str, ...],
     processes: int,
     protected_environ: Callable[[int], bytes | None],
 ) -> None:
-    process = at_work(
-        *words_of(desk, words), "--pin-source", "env:GIVEN", GIVEN=desk.token.pin, TOKEN_PIN=None
-    )
+    process = at_work(*words_of(cli, words), "--pin-source", "env:GIVEN", GIVEN=cli.token.pin, TOKEN_PIN=None)
     pids = [process.pid, *children(process.pid)]
     assert len(pids) >= processes
     for pid in pids:
-        assert desk.token.pin.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
-        assert desk.token.pin.encode() not in (protected_environ(pid) or b"")
+        assert cli.token.pin.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
+        assert cli.token.pin.encode() not in (protected_environ(pid) or b"")
     if (environ := protected_environ(pids[1])) is not None:  # it is an environment that was looked at
-        assert environment(environ)["SEEDLESS_STORE"] == str(desk.store)
+        assert environment(environ)["SEEDLESS_STORE"] == str(cli.store)
 
 
 @linux
@@ -124,16 +122,16 @@ def test_the_same_look_finds_a_pin_that_is_only_taken_out_of_the_environment_of_
 @linux
 @pytest.mark.parametrize("words", [SIGN, IN_WORKERS], ids=["one", "workers"])
 def test_a_process_at_work_that_is_aborted_leaves_no_core(
-    desk: Desk, at_work: Callable[..., subprocess.Popen[str]], words: tuple[str, ...]
+    cli: Cli, at_work: Callable[..., subprocess.Popen[str]], words: tuple[str, ...]
 ) -> None:
     control = subprocess.Popen(
         [sys.executable, "-c", "import os; os.abort()"],
-        cwd=desk.home,
+        cwd=cli.home,
         preexec_fn=allow_cores,  # noqa: PLW1509 - nothing but one system call
     )
     assert os.WCOREDUMP(os.waitpid(control.pid, 0)[1]) is (resource.getrlimit(resource.RLIMIT_CORE)[1] != 0)
     control.returncode = -signal.SIGABRT
-    process = at_work(*words_of(desk, words))
+    process = at_work(*words_of(cli, words))
     below = children(process.pid)
     for pid in reversed(below):
         os.kill(pid, signal.SIGABRT)
@@ -143,7 +141,7 @@ def test_a_process_at_work_that_is_aborted_leaves_no_core(
     until = time.monotonic() + 10
     while any(Path(f"/proc/{pid}").exists() for pid in below) and time.monotonic() < until:
         time.sleep(0.02)
-    assert list((desk.home / "in").iterdir()) == []
+    assert list((cli.home / "in").iterdir()) == []
 
 
 DUMPABLE = "import ctypes; dumpable = lambda: ctypes.CDLL(None).prctl(3)"

@@ -24,8 +24,8 @@ class Delegated:
 
 
 @dataclass
-class Desk:
-    """A desk whose token is away at some attempts; the real one is tried in `tests/journeys`."""
+class Operations:
+    """Operations whose token is away at some attempts; the real one is tried in `tests/journeys`."""
 
     away: list[bool]
     made: list[Delegated] = field(default_factory=list)
@@ -58,8 +58,8 @@ CASES: dict[str, tuple[list[bool], bool, int, int]] = {
 def test_a_key_is_replaced(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     away, is_read, made, stopped = CASES[name]
     monkeypatch.setattr(delegated_keys, "_IN_FLIGHT", 0.0)
-    stream, desk = io.StringIO(), Desk(away)
-    own: Any = desk
+    stream, operations = io.StringIO(), Operations(away)
+    own: Any = operations
     keys = DelegatedKeys(own, 1, EventLog(stream, "callout"), lambda: NOW)
     first: Any = keys.of("ORDERS", "clerk")
     assert keys.of("ORDERS", "clerk") is first
@@ -72,8 +72,8 @@ def test_a_key_is_replaced(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
             await asyncio.wait_for(keys.renew(changed), 0.4)
 
     asyncio.run(renew())
-    assert (len(desk.made), len(desk.stopped)) == (made, stopped)
-    assert keys.of("ORDERS", "clerk") is desk.made[-1]
+    assert (len(operations.made), len(operations.stopped)) == (made, stopped)
+    assert keys.of("ORDERS", "clerk") is operations.made[-1]
     assert ("the token is not connected" in stream.getvalue()) is ("away" in name)
 
 
@@ -81,14 +81,14 @@ def test_the_key_of_a_role_that_is_no_longer_named_ends_and_a_stop_that_failed_i
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(delegated_keys, "_IN_FLIGHT", 0.0)
-    stream, desk = io.StringIO(), Desk([False, True, False], lasting=3600)
-    own: Any = desk
+    stream, operations = io.StringIO(), Operations([False, True, False], lasting=3600)
+    own: Any = operations
     keys = DelegatedKeys(own, 1, EventLog(stream, "issuer"), lambda: NOW)
     clerk: Any = keys.of("ORDERS", "clerk")
     with pytest.raises(TokenError):
         keys.of("ORDERS", "auditor")
     auditor: Any = keys.of("ORDERS", "auditor")
-    desk.stops_that_fail = 1
+    operations.stops_that_fail = 1
     keys.retain([("ORDERS", "auditor")])
     assert dict(keys.keys) == {("ORDERS", "auditor"): auditor}
 
@@ -100,7 +100,7 @@ def test_the_key_of_a_role_that_is_no_longer_named_ends_and_a_stop_that_failed_i
             await asyncio.wait_for(keys.renew(changed), 0.3)
 
     asyncio.run(renew())
-    assert desk.stopped == [clerk]
+    assert operations.stopped == [clerk]
     assert stream.getvalue().count('"event":"not removed"') == 1
     keys.end()
-    assert desk.stopped == [clerk, auditor]
+    assert operations.stopped == [clerk, auditor]

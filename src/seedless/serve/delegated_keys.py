@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from seedless.app.delegation import DelegatedKey
     from seedless.serve.logs import EventLog
 
-__all__ = ["DelegatedKeys", "DelegationDesk"]
+__all__ = ["DelegatedKeys", "DelegationOperations"]
 
 _RENEWED_AT = 0.5  # of the time of a delegation
 _ATTEMPTS = 10  # in that time
@@ -29,7 +29,7 @@ _IN_FLIGHT = 5.0  # seconds, longer than servers wait for a login
 T = TypeVar("T")
 
 
-class DelegationDesk(Protocol):
+class DelegationOperations(Protocol):
     """What has the token; it waits for token and servers, and belongs to one thread at a time."""
 
     def delegate(self, account: str, role: str) -> DelegatedKey:
@@ -40,17 +40,17 @@ class DelegationDesk(Protocol):
 
 
 class DelegatedKeys:
-    """The delegated key of each account and role that was asked for, with a *desk* that has the token."""
+    """The delegated key of each account and role that was asked for; *operations* have the token."""
 
     def __init__(
         self,
-        desk: DelegationDesk,
+        operations: DelegationOperations,
         span: int,
         log: EventLog,
         clock: Callable[[], float],
     ) -> None:
         """Delegate for *span* seconds."""
-        self._desk = desk
+        self._operations = operations
         self._span = span
         self._log = log
         self._clock = clock
@@ -114,7 +114,7 @@ class DelegatedKeys:
             self._overdue.pop(place, None)
 
     async def in_thread(self, function: Callable[..., T], *arguments: object) -> T:
-        """Return what *function* does in a thread, when nothing else uses the desk."""
+        """Return what *function* does in a thread, when nothing else uses the operations."""
 
         def run() -> T:
             with self._exclusive:
@@ -149,7 +149,7 @@ class DelegatedKeys:
         self._thread.shutdown()
 
     def _delegate(self, account: str, role: str) -> None:
-        self._keys[account, role] = self._desk.delegate(account, role)
+        self._keys[account, role] = self._operations.delegate(account, role)
         self._overdue.pop((account, role), None)
         self._log.info("delegated", account=account, role=role)
 
@@ -171,7 +171,7 @@ class DelegatedKeys:
         """Stop the keys that are no longer used; what the token cannot do now is tried at the next turn."""
         for account, key in list(self._previous):
             try:
-                self._desk.stop(account, key)
+                self._operations.stop(account, key)
             except SeedlessError as error:
                 self._log.error("not removed", account=account, role=key.role, reason=error.message)
             else:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from seedless.serve.logs import EventLog
     from seedless.signer import Signer
 
-__all__ = ["HEADER", "AccountDesk", "Issuer", "RequesterIdentity", "requester_of"]
+__all__ = ["HEADER", "AccountOperations", "Issuer", "RequesterIdentity", "requester_of"]
 
 HEADER = "Nats-Request-Info"
 _LONGEST_REQUEST = 1_048_576  # bytes, as the default of servers
@@ -90,7 +90,7 @@ class RevokeRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     key: str
 
 
-class AccountDesk(Protocol):
+class AccountOperations(Protocol):
     """What signs accounts with the token; it waits, so it is called in a thread of its own."""
 
     def apply(self, desired: str, may: Callable[[str], bool]) -> list[str]:
@@ -139,18 +139,18 @@ class Issuer:
         keys: Mapping[tuple[str, str], Signer],
         audit: AuditStream,
         log: EventLog,
-        desk: AccountDesk | None = None,
+        operations: AccountOperations | None = None,
         in_thread: Callable[..., Awaitable[object]] = asyncio.to_thread,
         answered: Callable[[str, int, float], None] = lambda *_: None,
     ) -> None:
-        """Take what is decided and signed with; *desk* is None where no token is at hand.
+        """Take what is decided and signed with; *operations* is None where no token is at hand.
 
         *answered* gets endpoint, code and seconds of each answer.
         """
         self.use(config, keys)
         self._audit = audit
         self._log = log
-        self._desk = desk
+        self._operations = operations
         self._in_thread = in_thread
         self._answered = answered
         self._tasks: set[asyncio.Task[None]] = set()
@@ -261,7 +261,7 @@ class Issuer:
         return {"jwt": await self._audit.append(f"user.{asked.key}", made)}
 
     async def _account(self, who: RequesterIdentity, asked: AccountRequest) -> dict[str, object]:
-        rules, desk = self._rules(who, "account"), self._signing_desk()
+        rules, operations = self._rules(who, "account"), self._account_operations()
 
         def may(name: str) -> bool:
             return any(rule.allows("account", name) for rule in rules)
@@ -269,17 +269,17 @@ class Issuer:
         # The record comes first: a token that has signed without one cannot be found out about later, a
         # record without a signature can.
         await self._record("account", who, hashlib.sha256(asked.desired.encode()).hexdigest())
-        return {"accounts": await self._in_thread(desk.apply, asked.desired, may)}
+        return {"accounts": await self._in_thread(operations.apply, asked.desired, may)}
 
     async def _revoke(self, who: RequesterIdentity, asked: RevokeRequest) -> dict[str, object]:
-        rules, desk = self._rules(who, "revoke"), self._signing_desk()
+        rules, operations = self._rules(who, "revoke"), self._account_operations()
         if not any(rule.allows("revoke", asked.account) for rule in rules):
             raise Refused(f"users of {quoted(asked.account)} are not revoked for {brief(who.acc)}")
         if asked.key != "*":
             # Checked before the record: what is no key must not get into the subjects of the audit stream.
             PublicKey.parse(asked.key)
         await self._record("revoke", who, _digest(f"{asked.account} {asked.key}"), asked.key, asked.account)
-        return {"issued_at": await self._in_thread(desk.revoke, asked.account, asked.key)}
+        return {"issued_at": await self._in_thread(operations.revoke, asked.account, asked.key)}
 
     def _info(self, who: RequesterIdentity) -> dict[str, object]:
         rules = self._rules(who, "info")
@@ -297,10 +297,10 @@ class Issuer:
             ],
         }
 
-    def _signing_desk(self) -> AccountDesk:
-        if self._desk is None:
+    def _account_operations(self) -> AccountOperations:
+        if self._operations is None:
             raise Refused("this service signs no accounts")
-        return self._desk
+        return self._operations
 
     async def _record(
         self, endpoint: str, who: RequesterIdentity, digest: str, sub: str = "", account: str = ""

@@ -26,7 +26,7 @@ from seedless.serve.issuer import Issuer
 from seedless.serve.issuer_config import ENDPOINTS
 from seedless.serve.metrics import HttpStatus, IssuerMetrics
 from seedless.serve.signals import handle_signals
-from seedless.serve.workspace_desk import WorkspaceDesk
+from seedless.serve.token_operations import TokenOperations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,15 +73,15 @@ class IssuerProcess:
         self.metrics = IssuerMetrics()
         clock = time.time if workspace is None else workspace.clock
         self.delegated: DelegatedKeys | None = None
-        desk = None
+        operations = None
         if workspace is not None:
             span = config.delegation.span if config.delegation else config.validity
-            desk = WorkspaceDesk(workspace, remote or Remote(urls=config.servers), span)
-            self.delegated = DelegatedKeys(desk, span, log, clock)
+            operations = TokenOperations(workspace, remote or Remote(urls=config.servers), span)
+            self.delegated = DelegatedKeys(operations, span, log, clock)
         self._audit = AuditStream(config.stream, config.stream_subject, clock)
         in_thread = asyncio.to_thread if self.delegated is None else self.delegated.in_thread
         self.issuer = Issuer(
-            config, self._file_keys(config), self._audit, log, desk, in_thread, self._answered
+            config, self._file_keys(config), self._audit, log, operations, in_thread, self._answered
         )
         self.connection = ServiceConnection(
             access_of(config.servers, config.tls, config.creds), SERVICE, self._subscribe, log,

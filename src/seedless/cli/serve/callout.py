@@ -79,11 +79,11 @@ def _delegated_keys(settings: Settings, configuration: Path, log: EventLog) -> D
         return None
     from seedless.app.resolver.remote import Remote
     from seedless.serve.delegated_keys import DelegatedKeys
-    from seedless.serve.workspace_desk import WorkspaceDesk
+    from seedless.serve.token_operations import TokenOperations
 
     workspace = delegating_workspace(settings, config.delegation)
-    desk = WorkspaceDesk(workspace, Remote(urls=config.servers), config.delegation.span)
-    return DelegatedKeys(desk, config.delegation.span, log, workspace.clock)
+    operations = TokenOperations(workspace, Remote(urls=config.servers), config.delegation.span)
+    return DelegatedKeys(operations, config.delegation.span, log, workspace.clock)
 
 
 def delegating_workspace(settings: Settings, delegation: Delegation) -> Workspace:

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from seedless.app.resolver.remote import Remote
     from seedless.app.workspace import Workspace
 
-__all__ = ["WorkspaceDesk"]
+__all__ = ["TokenOperations"]
 
 _MOST_REPLICAS = 20  # that start at the same moment: each signs after the ones before it
 S = TypeVar("S")
 
 
-class WorkspaceDesk:
+class TokenOperations:
     """The workspace of an issuer: delegated keys, accounts and revocations; for one thread."""
 
     def __init__(self, workspace: Workspace, remote: Remote, expiry: int) -> None:
