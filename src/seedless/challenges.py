@@ -1,13 +1,13 @@
 """Which challenges keys of tokens have signed for this machine, so that the log of a device is reconciled.
 
 A log of a device has an entry for each signature: key and command, and nothing of what was signed. Signatures
-of claims are in jwts and transcripts; test signatures are in this journal, `ROOT/challenges.jsonl`, a line of
-JSON for each:
+of claims are in jwts and transcripts; test signatures, and those of jwts that `recovery drill` throws away,
+are in this journal, `ROOT/challenges.jsonl`, a line of JSON for each:
 
     {"at":1700000000,"command":"key audit","id":"0a…","key":"5f…","sha256":"9c…","token":"pkcs11:token=…"}
 
 `key` is the raw public key in hexadecimal, empty where it is what the signature has to show; `id` its CKA_ID,
-by which devices list it; `sha256` the digest of the challenge. A line is written before the token signs: a
+by which devices list it; `sha256` the digest of what was signed. A line is written before the token signs: a
 killed process leaves a line too many, never a signature without one. Lines of `ceremony keygen` are also in
 its transcript.
 """
@@ -84,10 +84,14 @@ class ChallengeCount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChallengeJournal(msgspec.Struct, frozen=True, kw_only=True):
-    """The journal at `path`, which `command` writes to; `time` gives Unix seconds."""
+    """The journal at `path`, which `command` writes to; `time` gives Unix seconds.
+
+    `has_jwts` where it is that of a copy, whose jwts are thrown away: their signatures are counted too.
+    """
 
     path: Path
     command: str = ""
+    has_jwts: bool = False
     time: Callable[[], float] = time.time
 
     def record(self, token: str, key_id: bytes, raw: bytes | None, message: bytes) -> None:

@@ -10,6 +10,8 @@ from seedless.seeds import SoftwareKey
 if TYPE_CHECKING:
     from typing import Any
 
+    import pytest_softhsm
+
     Cli = Any  # the fixture in tests/conftest.py
 
 STRANGER = SoftwareKey(Role.ACCOUNT, bytes(range(32)))
@@ -124,6 +126,35 @@ def test_a_folder_of_key_files_is_sorted_onto_the_token_and_into_the_key_store(c
         SoftwareKey.parse(next(cli.store.glob("keys/keys/U/*/*.nk")).read_text()).public_key
         == user.public_key
     )
+
+
+def test_a_second_token_gets_the_same_keys_and_what_is_skipped_is_reported(
+    cli: Cli, softhsm: pytest_softhsm.SoftHSM
+) -> None:
+    keys = [SoftwareKey(Role.OPERATOR, bytes(range(1, 33))), SoftwareKey(Role.ACCOUNT, bytes(range(2, 34)))]
+    user = SoftwareKey(Role.USER, bytes(range(3, 35)))
+    folder = cli.home / "old"
+    folder.mkdir()
+    for key in (*keys, user):
+        (folder / f"{key.public_key}.nk").write_text(key.reveal())
+    cli.ok("key", "import", "--role", "operator", "--name", "ACME", str(folder / f"{keys[0].public_key}.nk"))
+    cli.ok("operator", "add", "ACME", "-k", str(keys[0].public_key))
+    cli.ok("account", "add", "ORDERS", "-k", str(keys[1].public_key))
+    rows = cli.ok("key", "import", str(folder), "--json").data["keys"]
+    assert [row["skipped"] for row in rows if row["skipped"]] == [f"{where(cli.token)} has it"]
+    second = softhsm.create(pin=cli.token.pin)
+    rows = cli.ok("key", "import", str(folder), "--token", second.uri, "--json").data["keys"]
+    assert [row["skipped"] for row in rows if row["skipped"]] == ["the key store has it"]
+    placed = {row["public_key"]: len(row["spares"]) for row in cli.ok("key", "list", "--json").data["keys"]}
+    assert placed == {str(key.public_key): 1 for key in keys}
+    again = cli.ok("key", "import", str(folder), "--token", second.uri).out
+    assert again.count(f"skipped: {where(second)} has it") == 2
+    absent = cli.run("key", "import", str(folder), "--token", "pkcs11:token=NOBODY")
+    assert (absent.code, "NOBODY" in absent.err) == (4, True)
+
+
+def where(token: pytest_softhsm.Token) -> str:
+    return f'token "{token.label}" (serial {token.serial})'
 
 
 def test_a_key_that_a_killed_import_left_on_the_token_is_taken_up_again(cli: Cli) -> None:

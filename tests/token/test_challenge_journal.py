@@ -72,6 +72,25 @@ def test_signatures_of_claims_are_in_jwts_and_not_in_the_journal(
     assert counted("operator", "edit", "--tag", "a", "--yes") == (1, 0)
 
 
+def test_the_jwts_of_a_drill_which_nobody_keeps_are_in_the_journal(
+    cli: Cli, counted: Callable[..., tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "ORDERS")
+    cli.ok("key", "new", "--role", "account", "--name", "LOST")
+    inventory = json.loads((cli.store / "keyring.json").read_text())
+    (lost,) = (entry for entry in inventory["keys"].values() if entry["name"] == "LOST")
+    lost["uri"] = "pkcs11:token=GONE;serial=1;id=%01"
+    (cli.store / "keyring.json").write_text(json.dumps(inventory))
+    drill = ("recovery", "drill", "GONE", "--sign")
+    assert counted(*drill) == (2, 2)  # ORDERS, and a user of it
+    monkeypatch.setattr("seedless.app.tokens.MANY", 1)
+    cli.env["SEEDLESS_MODULE"] = str(cli.token.module)
+    cli.ok(*drill)  # signed in worker processes, which write the same journal
+    rows = cli.ok("key", "challenges", "--json").data["keys"]
+    assert sum(row["commands"].get("recovery drill", 0) for row in rows) == 4
+
+
 def test_a_line_is_written_before_the_token_signs_and_without_it_nothing_is_signed(
     cli: Cli, misbehaving: Misbehaving
 ) -> None:

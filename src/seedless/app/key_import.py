@@ -19,6 +19,7 @@ from seedless.migrate import keys_of
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.keys import Key, label_for
 from seedless.pkcs11.signing import challenge
+from seedless.pkcs11.token_info import matches
 from seedless.seeds import SoftwareKey
 from seedless.store import atomic, keys_beside, root_lock
 from seedless.text import shown
@@ -26,6 +27,7 @@ from seedless.text import shown
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
     from seedless.pkcs11.token import Token
+    from seedless.pkcs11.token_info import TokenInfo
 
 __all__ = ["WORTH", "FolderImport", "KeyImport", "KeyInFile", "put_on_token"]
 
@@ -95,37 +97,54 @@ class KeyInFile(msgspec.Struct, frozen=True):
 
 
 class FolderImport:
-    """The keys in the files of a folder, each put where it belongs; call `run` under the same lock."""
+    """The keys in the files of a folder, each put where it belongs; call `run` under the same lock.
+
+    `keys` are those in the files, `skipped` those of them that are where they belong already, and why.
+    """
 
     def __init__(self, workspace: Workspace, folder: Path, *, recurse: bool) -> None:
-        """Read the key files of *folder*, and with *recurse* of the folders in it."""
+        """Read the key files of *folder*, and with *recurse* of the folders in it.
+
+        Where some belong onto the token, it is looked for, without a PIN: raise `NoToken` where it is not
+        there.
+        """
         self._workspace = workspace
         self._seeds = dict(_files(folder, _names(workspace), recurse=recurse))
         self.keys = tuple(self._seeds)
+        self.skipped = dict(self._present())
 
-    def _missing_files(self) -> dict[Path, str | None]:
-        path = self._workspace.store.seed_path
-        return {
-            path(one.public_key): key.reveal()
-            for one, key in self._seeds.items()
-            if one.destination == "file" and not path(one.public_key).exists()
-        }
+    def _present(self) -> Iterator[tuple[KeyInFile, str]]:
+        """Yield the keys that are where they belong already, and the reason to skip each."""
+        inventory = self._workspace.inventory()
+        info = self._token() if any(one.destination == "token" for one in self.keys) else None
+        for one in self.keys:
+            if one.destination == "file" and self._workspace.store.seed_path(one.public_key).exists():
+                yield one, "the key store has it"
+            if one.destination == "token" and info is not None:
+                entry = inventory.get(one.public_key)
+                # On this token, and not on any: a second one gets the same keys.
+                if entry is not None and any(matches(info, place.token) for place in entry.places):
+                    yield one, f"{info.where} has it"
 
-    def _missing_on_token(self) -> list[KeyInFile]:
-        known = self._workspace.known_keys()
-        return [one for one in self.keys if one.destination == "token" and str(one.public_key) not in known]
+    def _token(self) -> TokenInfo:
+        with open_tokens(self._workspace) as tokens:
+            return tokens.info()
+
+    def _missing(self, destination: str) -> list[KeyInFile]:
+        return [one for one in self.keys if one.destination == destination and one not in self.skipped]
 
     @property
     def is_empty(self) -> bool:
         """Whether all keys are where they belong."""
-        return not self._missing_files() and not self._missing_on_token()
+        return not self._missing("file") and not self._missing("token")
 
     def run(self) -> tuple[KeyEntry, ...]:
         """Import what is missing: seeds into the key store, and keys onto the token; return those entries."""
         workspace = self._workspace
         # Seeds of users first: they need no token, and stay when no token is there.
-        atomic.write(self._missing_files())
-        missing = self._missing_on_token()
+        path = workspace.store.seed_path
+        atomic.write({path(one.public_key): self._seeds[one].reveal() for one in self._missing("file")})
+        missing = self._missing("token")
         if not missing:
             return ()
         with open_tokens(workspace, writable=True) as tokens:

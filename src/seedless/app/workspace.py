@@ -165,8 +165,9 @@ class Workspace:
         """The journal of the challenges that keys sign."""
         from seedless.challenges import JOURNAL_NAME, ChallengeJournal  # only where a token is opened
 
-        path = (self._original_root or self.root) / JOURNAL_NAME
-        return ChallengeJournal(path=path, command=self.command, time=self.clock)
+        copied = self._original_root
+        path = (copied or self.root) / JOURNAL_NAME
+        return ChallengeJournal(path=path, command=self.command, has_jwts=copied is not None, time=self.clock)
 
     @property
     def operators(self) -> Operators:

@@ -123,7 +123,11 @@ def login_error(result: int, info: TokenInfo) -> TokenError:
 
 
 class ChallengeRecorder(Protocol):
-    """Keeps which challenges were signed."""
+    """Keeps which challenges were signed, and where it `has_jwts`, everything else as well."""
+
+    @property
+    def has_jwts(self) -> bool:
+        """Whether jwts are recorded too, since nobody keeps them."""
 
     def record(self, token: str, key_id: bytes, raw: bytes | None, message: bytes) -> None:
         """Keep that a key is about to sign *message*; what it raises forbids that.

@@ -73,8 +73,9 @@ def record_challenge(session: TokenSession, key: Key, message: bytes) -> None:
 
     Every signature of a token passes here: by its form alone a challenge is known, whoever made it.
     """
-    if session.challenges is not None and message.startswith(_CHALLENGE_BEGINS):
-        session.challenges.record(str(session.info.uri), key.id, key.raw, message)
+    journal = session.challenges
+    if journal is not None and (journal.has_jwts or message.startswith(_CHALLENGE_BEGINS)):
+        journal.record(str(session.info.uri), key.id, key.raw, message)
 
 
 def eddsa_numbers(module: Module, info: TokenInfo) -> Numbers:

@@ -28,9 +28,10 @@ def challenges(workspace: CommandWorkspace, *, since: Moment) -> None:
     """Count the challenges that keys have signed.
 
     Test signatures are made when a key is created, imported, restored, registered or audited, and by token
-    doctor. This machine records each before the token signs, so that the log of a device is reconciled: it
-    has no more signatures of a key than its transcripts and jwts have, and these. Those of ceremony keygen
-    are in its transcript as well, and have a column of their own. No token is opened.
+    doctor; the jwts of recovery drill --sign, which nobody keeps, are counted with them. This machine records
+    each before the token signs, so that the log of a device is reconciled: it has no more signatures of a key
+    than its transcripts and jwts have, and these. Those of ceremony keygen are in its transcript as well, and
+    have a column of their own. No token is opened.
 
     \b
     Example:

@@ -19,6 +19,7 @@ from seedless.errors import UsageError
 from seedless.text import shown
 
 if TYPE_CHECKING:
+    from seedless.app.key_import import FolderImport, KeyInFile
     from seedless.nkey import Role
     from seedless.seeds import SoftwareKey
 
@@ -38,6 +39,8 @@ def import_(settings: Settings, *, role: str | None, name: str | None, recurse: 
 
     Of a folder, the keys of the operator and of accounts that a jwt of the store names go onto the token;
     those of users and curve keys into the key store beside the store. Others are reported and left alone.
+    A key that this token has already is skipped, and reported so; another token gets the same keys by a
+    second run with its --token.
 
     \b
     Example:
@@ -83,11 +86,16 @@ def _import_folder(settings: Settings, folder: Path, *, recurse: bool) -> None:
     with workspace.lock():
         importing = workspace.keys.import_folder(folder, recurse=recurse)
         rows = [
-            {"public_key": str(one.public_key), "path": str(one.path), "to": one.destination}
+            {
+                "public_key": str(one.public_key),
+                "path": str(one.path),
+                "to": one.destination,
+                "skipped": importing.skipped.get(one),
+            }
             for one in importing.keys
         ]
         table = printing.table(
-            [(row["public_key"], row["to"], shown(row["path"])) for row in rows],
+            [(str(one.public_key), _to(importing, one), shown(str(one.path))) for one in importing.keys],
             ("PUBLIC KEY", "TO", "FILE"),
         )
         if not settings.dry_run and not importing.is_empty:
@@ -98,6 +106,11 @@ def _import_folder(settings: Settings, folder: Path, *, recurse: bool) -> None:
                 printing.report(WORTH)
     data = {"dry_run": settings.dry_run, "keys": rows}
     settings.emit(data, table)
+
+
+def _to(importing: FolderImport, key: KeyInFile) -> str:
+    why = importing.skipped.get(key)
+    return f"skipped: {shown(why)}" if why else key.destination
 
 
 def read_key(file: str) -> SoftwareKey:

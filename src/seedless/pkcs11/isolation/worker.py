@@ -152,8 +152,8 @@ def _work(pool: _PoolConnection) -> None:
 def _journal(options: dict[str, Any]) -> ChallengeJournal | None:
     if options["challenges"] is None:
         return None
-    path, command = options["challenges"]
-    return ChallengeJournal(path=Path(path), command=command)
+    path, command, has_jwts = options["challenges"]
+    return ChallengeJournal(path=Path(path), command=command, has_jwts=has_jwts)
 
 
 class _LoginLock:

@@ -270,7 +270,7 @@ class OpenRequest:
                 "module": str(self.module),
                 "last_try": last_try,
                 "allow_extractable": sorted(self.allow_extractable),
-                "challenges": journal and (str(journal.path), journal.command),
+                "challenges": journal and (str(journal.path), journal.command, journal.has_jwts),
                 "opening": self.opening,
                 "deadline": self.deadline,
                 "turns": turns,
