@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 import itertools
+import multiprocessing
 import signal
+import sys
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -238,7 +240,9 @@ def _batches(units: Iterable[_Unit]) -> Iterator[list[_Unit]]:
 def _by_processes(
     work: functools.partial[list[_VerdictParts]], batches: Iterator[list[_Unit]], jobs: int
 ) -> Iterator[VerifiedJwt]:
-    with ProcessPoolExecutor(jobs, initializer=_ignore_interrupts) as pool:
+    # The forkserver of Python 3.14 does not start on Ctrl-C: a traceback, and a process that waits for it.
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
+    with ProcessPoolExecutor(jobs, context, initializer=_ignore_interrupts) as pool:
         try:
             waiting = deque(pool.submit(work, batch) for batch in itertools.islice(batches, jobs * _AHEAD))
             while waiting:

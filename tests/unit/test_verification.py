@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import tracemalloc
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from seedless.store import NscStore, create_store
 from seedless.verification import StoreView, VerifiedJwt, verify_store
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 NOW = 1_700_000_000
@@ -92,8 +94,17 @@ def test_a_small_store_is_verified_without_processes(tmp_path: Path, monkeypatch
     assert len(verdicts(tmp_path, jobs=8)) == 7
 
 
-def test_a_process_that_ends_on_its_way_is_told_in_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def starts_by_forkserver() -> Iterator[None]:
+    """What Python 3.14 does by default on Linux, on any Python."""
+    before = multiprocessing.get_start_method(allow_none=True)
+    multiprocessing.set_start_method("forkserver", force=True)
+    yield
+    multiprocessing.set_start_method(before, force=True)
+
+
+def test_a_process_that_ends_on_its_way_is_reported_in_a_sentence_whatever_the_default_of_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starts_by_forkserver: None
 ) -> None:
     parent = os.getpid()
     monkeypatch.setattr(verification, "WORTH", 4)

@@ -309,7 +309,8 @@ class Workspace:
     ) -> Iterator[VerifiedJwt]:
         """Yield the verdict on each of *jwts*: a name for people, and the jwt or why it cannot be read.
 
-        Without them all of the store is verified, by *jobs* processes where it is large.
+        Without them all of the store is verified, by *jobs* processes where it is large. On Linux they are
+        forked: a program with threads lets one process do it.
         """
         from seedless.app import inspection
 

@@ -136,7 +136,8 @@ def _fetched(url: str) -> Jwt[object]:
 
     What comes over plain http may be anybody's operator: only this machine is asked in that way.
     """
-    import urllib.request  # slow to load, and few jwts come from there
+    import urllib.error  # slow to load, and few jwts come from there
+    import urllib.request
     from urllib.parse import urlsplit
 
     if url.startswith("http:") and urlsplit(url).hostname not in _HERE:
@@ -147,6 +148,8 @@ def _fetched(url: str) -> Jwt[object]:
         with urllib.request.urlopen(url, timeout=_PATIENCE) as answer:  # noqa: S310 - http and https alone
             data = answer.read(_ENOUGH + 1)
     except (OSError, ValueError) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it is the response, too
         raise UsageError(
             f"cannot read {shown(url)}: {error}", "fetch it with a browser, and give the file"
         ) from error

@@ -397,6 +397,8 @@ def _get(url: str, ca: Path | None) -> bytes:
         with opener.open(url, timeout=_TIMEOUT) as response:
             data: bytes = response.read(_LARGEST + 1)
     except (urllib.error.URLError, OSError, ValueError) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it is the response, too
         raise ServerError(f"{shown(url)} cannot be read: {printable(str(error))}") from error
     if len(data) > _LARGEST:
         raise ServerError(f"{shown(url)} has more than {_LARGEST} bytes")
