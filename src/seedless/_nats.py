@@ -14,7 +14,7 @@ way to name a bare NKey without its seed. Seven private names are relied on; a t
 - `_close`: closing without the callbacks of a connection that never was.
 - `_transport`: dropped when the first handshake fails, since nats-py then waits for an end that never comes
   after TLS has failed (CPython 3.11); and when signing fails later, since nats-py would leak it. That of
-  ws:// and wss:// has a `_client`, a session of aiohttp, which complains on stderr if nobody closes it.
+  ws:// and wss:// has a `_client`, a session of aiohttp, which writes a warning to stderr if left open.
 - `_server_info`: the INFO of the server, of which nats-py gives version and limits alone.
 """
 

@@ -178,7 +178,7 @@ def mermaid(root: TreeNode) -> str:
             lines.append(f"  {name}([{_mermaid_text([one.subject])}])")
             lines.append(f"  {ids[id(node)]} -. {_mermaid_text([_export(one)])} .-> {name}")
         lines += [f"  {ids[id(node)]} --> {ids[id(child)]}" for child in node.children]
-    for source, target, label in _trades(root, ids):
+    for source, target, label in _import_edges(root, ids):
         lines.append(f"  {source} == {_mermaid_text([label])} ==> {target}")
     lines += [f"  {name}[{_mermaid_text([key])}]:::outside" for key, name in _outside(root).items()]
     return "\n".join([*lines, *(f"  {one}" for one in _MERMAID_CLASSES)]) + "\n"
@@ -201,7 +201,7 @@ def dot(root: TreeNode) -> str:
             lines.append(f"  {ids[id(node)]} -> {name} [style=dashed, label={_dot_text([_export(one)])}];")
         lines += [f"  {ids[id(node)]} -> {ids[id(child)]};" for child in node.children]
     lines += [f"  {name} [style=dashed, label={_dot_text([key])}];" for key, name in _outside(root).items()]
-    for source, target, label in _trades(root, ids):
+    for source, target, label in _import_edges(root, ids):
         # Without constraint: imports must not move accounts out of the column below their operator.
         edge = f"{source} -> {target} [label={_dot_text([label])}, style=bold, constraint=false]"
         lines.append(f"  {edge};")
@@ -262,7 +262,7 @@ def _outside(root: TreeNode) -> dict[str, str]:
     return {key: f"x{number}" for number, key in enumerate(key for key in outside if key not in inside)}
 
 
-def _trades(root: TreeNode, ids: Mapping[int, str]) -> Iterator[tuple[str, str, str]]:
+def _import_edges(root: TreeNode, ids: Mapping[int, str]) -> Iterator[tuple[str, str, str]]:
     places = {node.subject: ids[id(node)] for node in root.children} | _outside(root)
     for node in root.children:
         for one in node.imports:

@@ -50,9 +50,9 @@ def judged(
     # The rules before the policy: a policy may narrow what the rules allow, and its findings are listed
     # first, since nothing waives them.
     report = judge_claims(plan.changes, context)
-    misfits = [one for change in plan.changes for one in _misfits(workspace, plan, change, context)]
-    if misfits:
-        found = Report.of([*report.findings, *misfits])
+    mismatches = [one for change in plan.changes for one in _mismatches(workspace, plan, change, context)]
+    if mismatches:
+        found = Report.of([*report.findings, *mismatches])
         report = msgspec.structs.replace(report, findings=found.findings)
     if workspace.policy is not None:
         from seedless.app.backups import required_spares  # only where a policy is pinned
@@ -74,8 +74,8 @@ def judged(
     return waive(report, workspace.settings.allow)
 
 
-def _misfits(workspace: Workspace, plan: Plan, change: Change, context: Context) -> Iterator[Finding]:
-    """Yield what *change* does to users of the store that its scopes have issued and the plan leaves."""
+def _mismatches(workspace: Workspace, plan: Plan, change: Change, context: Context) -> Iterator[Finding]:
+    """Yield the findings about users of the store that keep their jwt while *change* changes their scope."""
     keys = scopes.changed_templates(change)
     if not keys or change.replaces is None:
         return
@@ -87,7 +87,7 @@ def _misfits(workspace: Workspace, plan: Plan, change: Change, context: Context)
             jwt = workspace.store.get(account, name) if (account, name) not in planned else None
             if jwt is not None and str(jwt.issuer) in keys:
                 users.append(jwt)
-    yield from scopes.misfits(change, users, context)
+    yield from scopes.template_mismatches(change, users, context)
 
 
 def _stored(workspace: Workspace) -> list[Jwt[object]]:

@@ -31,7 +31,7 @@ from seedless.errors import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from seedless.cli.driver.supervisor import Guard
+    from seedless.cli.driver.supervised import SupervisedProcess
 
 _FEW_COLLECTIONS = 50_000  # objects; what a start loads is no garbage, and looking for some takes its time
 _LONGEST = 2000  # characters of a message: what it quotes may be long
@@ -150,31 +150,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         # Before the process ends: a driver that crashes while it is unloaded must not turn a command that
         # has done its work into an error.
-        run.let_go()
+        run.announce_end()
     return run.end(code)
 
 
 class Run:
-    """One run of the program in a process of its own, with a guard before drivers once it needs one."""
+    """One run of the program in a process of its own, with a supervisor once it uses a driver."""
 
-    __slots__ = ("guard", "report_end")
+    __slots__ = ("report_end", "supervised")
 
     def __init__(self, report_end: Callable[[BaseException], int]) -> None:
         """Take what reports on stderr how it ended, for an exit code."""
         self.report_end = report_end
-        self.guard: Guard | None = None
+        self.supervised: SupervisedProcess | None = None
 
-    def let_go(self) -> None:
-        """Let the guard know that the end of this process is its own doing."""
-        if self.guard is not None:
-            self.guard.let_go()
+    def announce_end(self) -> None:
+        """Report to the supervisor that the command is done."""
+        if self.supervised is not None:
+            self.supervised.announce_end()
 
     def end(self, code: int) -> int:
-        """Return *code*; where there is a guard, end this process with it."""
-        if self.guard is not None:
+        """Return *code*; where there is a supervisor, end this process with it."""
+        if self.supervised is not None:
             with contextlib.suppress(OSError):
                 sys.stdout.flush()
-            self.guard.end(code)
+            self.supervised.end(code)
         return code
 
 

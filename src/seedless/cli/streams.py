@@ -72,7 +72,7 @@ def flush_stderr() -> None:
 
 
 def give_up(stream: TextIO) -> None:
-    """Let what is still to be written to *stream* vanish, or Python complains of it at its end."""
+    """Discard the buffer of *stream*, or Python prints an error for it when it exits."""
     # The descriptor is replaced, not the object: at its end Python flushes sys.stdout, and exits with 120
     # when that fails, whatever the exit status of the command was.
     with contextlib.suppress(OSError, ValueError):

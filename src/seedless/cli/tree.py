@@ -101,16 +101,16 @@ def _place(one: TreeNode | TreeSigningKey) -> str:
     return f"  on a token{backup}" if one.on_token else ""
 
 
-def _trade_line(word: str, trade: TreeExchange) -> str:
-    whose = f" of {trade.account[:12]}…" if trade.account else ""
-    return f"{word} {trade.type} {shown(trade.subject)}{whose}{', private' if trade.private else ''}"
+def _exchange_line(word: str, exchange: TreeExchange) -> str:
+    whose = f" of {exchange.account[:12]}…" if exchange.account else ""
+    return f"{word} {exchange.type} {shown(exchange.subject)}{whose}{', private' if exchange.private else ''}"
 
 
 def _branches(node: TreeNode, names: Mapping[str, str], *, detail: bool) -> list[str]:
     leaves: list[tuple[str, list[str]]] = [(_key_line(key, names), []) for key in node.signing_keys]
     if detail:
-        leaves += [(_trade_line("export", one), []) for one in node.exports]
-        leaves += [(_trade_line("import", one), []) for one in node.imports]
+        leaves += [(_exchange_line("export", one), []) for one in node.exports]
+        leaves += [(_exchange_line("import", one), []) for one in node.imports]
     leaves += [(_line(child), _branches(child, names, detail=detail)) for child in node.children]
     drawn = []
     for index, (line, below) in enumerate(leaves):

@@ -54,9 +54,9 @@ class _Terminal:
 
     def before_driver(self, module: Path, /) -> None:
         """Go on in a child process, so that the command ends in a sentence whatever the driver does."""
-        from seedless.cli.driver.supervisor import stand_guard  # only where a driver is loaded
+        from seedless.cli.driver.supervised import start_supervisor  # only where a driver is loaded
 
-        stand_guard(module)
+        start_supervisor(module)
 
     def progress(self, items: Iterable[T], total: int, label: str, /) -> Iterator[T]:
         """Show a bar on a terminal, plain lines elsewhere, both on stderr."""

@@ -165,7 +165,7 @@ _BARE: tuple[tuple[str, _Cause], ...] = (
 
 # What shows a token's dislike of one attribute or encoding, so that another is worth a try.
 # To the encoding of the curve that they do not know a YubiHSM and openCryptoki answer 0x140
-# (CurveNotSupported); other drivers complain of the template, each in its own word.
+# (CurveNotSupported); other drivers return a value about the template, each another one.
 _DISLIKES = frozenset(
     {
         "ArgumentsBad",

@@ -101,14 +101,14 @@ class _SentQuestion:
 
 @dataclass(frozen=True, slots=True)
 class _Received:
-    """Something has come: an answer, a complaint of the server, or the end of the connection."""
+    """Something has come: an answer, an error of the server, or the end of the connection."""
 
     come: asyncio.Event = field(default_factory=asyncio.Event)
-    complaints: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
-    async def complain(self, error: Exception) -> None:
-        """Keep what the server, or nats-py, complains of."""
-        self.complaints.append(printable(str(error).removeprefix("nats: "))[:_LONGEST_WORDS])
+    async def report_error(self, error: Exception) -> None:
+        """Keep an error that the server or nats-py reports."""
+        self.errors.append(printable(str(error).removeprefix("nats: "))[:_LONGEST_WORDS])
         self.come.set()
 
     async def end(self) -> None:
@@ -185,7 +185,7 @@ class Connection:
                 return all(one.done for one in some)
 
     def _require_alive(self) -> None:
-        answer = next(iter(self._news.complaints), "")
+        answer = next(iter(self._news.errors), "")
         # nats-py gives the text of `-ERR` in no other form, and has no class for it.
         if _DENIED in answer.lower():
             raise ServerError(f"the server reported: {answer}", _MAY_NOT)
@@ -220,7 +220,7 @@ def connected(login: ServerLogin) -> Iterator[Connection]:
             login.place.urls,
             login.signer,
             login.jwt,
-            error_cb=news.complain,
+            error_cb=news.report_error,
             disconnected_cb=news.end,
             **login.place.options(),
         )

@@ -197,7 +197,7 @@ def changed_templates(change: Change) -> frozenset[str]:
     )
 
 
-def misfits(change: Change, users: Iterable[Jwt[User]], context: Context) -> Iterator[Finding]:
+def template_mismatches(change: Change, users: Iterable[Jwt[User]], context: Context) -> Iterator[Finding]:
     """Yield the errors of T015 that *change*, of an account, causes for *users* that it has issued already.
 
     Their jwts stay as they are, and servers fill the new template with their names and tags at once.

@@ -7,7 +7,7 @@ import pytest
 from seedless.change import Change, Context
 from seedless.jwt import Claims, draft
 from seedless.nkey import Role
-from seedless.rules.scopes import misfits
+from seedless.rules.scopes import template_mismatches
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
@@ -195,6 +195,6 @@ def test_ten_users_whom_a_new_template_does_not_fit_are_named_and_the_others_cou
         made = draft(claims, signer.public_key, NOW)
         jwts.append(made.complete(signer.sign(made.signing_input)))
     context = Context(now=NOW, claims={str(account.public_key): after})
-    found = list(misfits(change, jwts, context))
+    found = list(template_mismatches(change, jwts, context))
     assert [finding.code for finding in found] == ["T015"] * users
     assert found[-1].text == last

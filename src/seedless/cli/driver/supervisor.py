@@ -1,194 +1,140 @@
-"""A command that uses a driver goes on in a child process; the parent watches it: see `parent`.
+"""The supervisor of a command: it calls no driver, receives the reports of its child, and reports the end.
 
-A driver is foreign code: it can crash, call exit, hang, or wait for a touch while no Ctrl-C gets through.
-From inside nothing can be reported or done then. So the command forks before it loads the first module, and
-the child goes on with it, as if nothing had been. It reports to its parent when it enters and leaves a
-driver, and that it ends by its own doing.
-
-Signals for the command reach the child too, from the terminal or the parent. One that is inside its driver
-when it is interrupted is given half a second; outside it ends by itself, and no file is half written.
+It handles signals, reports that a touch may be needed, kills a child whose driver does not answer in time,
+and reports in one sentence how a child ended that did not exit by itself. It never continues the command: it
+has closed its descriptors, locks among them.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import signal
-import sys
-import threading
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final
-
-import click
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from seedless.cli import printing
-from seedless.cli.driver.parent import FATAL, Parent
-from seedless.errors import UsageError
-from seedless.pin import forbid_dumps, overwrite_variables, without_pins
-from seedless.pkcs11 import observer
+from seedless.errors import TokenError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
-    from seedless.cli.main import Run
-    from seedless.pkcs11.token_info import TokenInfo
-
-_DEADLINE = 60.0  # seconds inside a driver, a touch or typing on a PIN pad included
-_PR_SET_PDEATHSIG = 1
-
-
-def stand_guard(driver: Path) -> None:
-    """Let the command of now go on in a child, if it has a process of its own, before *driver* is loaded."""
-    context = click.get_current_context(silent=True)
-    run: Run | None = context.find_root().obj if context is not None else None
-    if run is not None:
-        run.guard = run.guard or Guard(run.report_end)
-        run.guard.stand(driver)
+FATAL: Final = (signal.SIGTERM, signal.SIGHUP)
+"""Signals that end the supervisor and its child."""
+_GRACE = 0.5  # seconds for a signature before a touch is announced, and for an interrupted driver
+_TICK = 0.1  # seconds
+_CHUNK = 1 << 16
+_AGAIN = "what was recorded is kept; run the command again; if it ends so again, look for a newer driver"
 
 
-class Guard:
-    """What `main` has for one command. In the child it is the watch of its drivers."""
+class Supervisor:
+    """The parent of a command, created before the fork, which sets `child`."""
 
-    def __init__(self, report_end: Callable[[BaseException], int]) -> None:
-        """Take how the parent reports the end of the command, for an exit code."""
-        self._report_end: Final = report_end
-        self._pipe: int | None = None
-        self._driver = ""
-        self._numbered = (0, 0)
-        self._is_announced = False
-
-    def stand(self, driver: Path) -> None:
-        """Go on in a child process, unless this is one, before *driver* is loaded; raise `UsageError`."""
-        deadline = _deadline()
-        if self._pipe is not None or threading.active_count() > 1:
-            return  # a thread would not be there in the child
-        # What is buffered exists in both processes after the fork, and would be printed twice.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        forbid_dumps()
-        pipe_end, self._pipe = os.pipe()
-        # Taken before the fork: the child compares it with the parent it finds, to see whether that has
-        # ended in between.
-        me = os.getpid()
-        parent = Parent(str(driver), deadline)
-        # Before the fork, so that no signal finds a parent that has a child and no handler; the child
-        # resets its own.
-        parent.listen_for_signals()
-        parent.child = os.fork()
-        if parent.child:
-            _forget_environment()
-            parent.watch_until_the_end(pipe_end, self._report_end)
-        os.close(pipe_end)
-        _die_with(me)
-        _let_signals_through()
-        observer.observe_drivers(self)
-
-    def end(self, code: int) -> None:
-        """End the child with *code*, past whatever its driver does at the end of a process."""
-        if self._pipe is not None:
-            os._exit(code)
-
-    def let_go(self) -> None:
-        """Report to the parent that whatever ends this process now is not its driver's doing."""
-        self._send("over")
-
-    def entered(self, driver: str) -> None:
-        """Report to the parent that the child is about to call *driver*."""
+    def __init__(self, driver: str, deadline: float) -> None:
+        """Take the driver that is loaded first, and the seconds that a call of a driver may take."""
+        self.child = 0
         self._driver = driver
-        self._send(f"in {driver}")
+        self._deadline: Final = deadline
+        self._reported: Final[set[str]] = set()
+        self._notice = ""
+        self._since: float | None = None  # when the child entered its driver, None outside
+        self._asked = 0.0  # when the signature was asked for
+        self._interrupted: float | None = None
+        self._is_over = False
 
-    def left(self) -> None:
-        """Report to the parent that it is back."""
-        self._driver = ""
-        self._send("out")
+    def listen_for_signals(self) -> None:
+        """Take Ctrl-C, and what ends programs, for the child."""
+        # A signal that was ignored, as in the background of a shell, stays ignored.
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._interrupt)
+        for number in FATAL:
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, self._end_with)
 
-    def signing(self, info: TokenInfo) -> None:
-        """Give the parent the notice to print if this signature takes long."""
-        # Announced once and before the first: people stay at the device when they know that more touches
-        # follow.
-        number, count = self._numbered
-        if number == 1 < count and info.quirks.touch and not self._is_announced:
-            self._is_announced = True
-            self.waits(f"{count} signatures are needed, and {info.where} may require a touch for each")
-        notice = observer.touch_notice(info)
-        self._send(f"wait touch {number} of {count}: {notice}" if notice and count > 1 else f"wait {notice}")
-
-    def numbered(self, number: int, count: int) -> None:
-        """Remember which signature of how many comes next, for what is printed then."""
-        self._numbered, self._is_announced = (number, count), False
-
-    def waits(self, notice: str) -> None:
-        """Print what the parent would: this process is not inside a driver, only its workers are."""
-        printing.report(printing.printable(notice))
-
-    @contextmanager
-    def asking(self) -> Iterator[None]:
-        """Take nobody's time while a person thinks of the PIN."""
-        driver = self._driver
-        self.left()
+    def watch_until_the_end(self, pipe: int, report_end: Callable[[BaseException], int]) -> NoReturn:
+        """Read from the child by *pipe*; end as it ends, or with the code of *report_end* for its error."""
+        os.closerange(3, pipe)  # locks among them, which are the child's now
+        os.closerange(pipe + 1, os.sysconf("SC_OPEN_MAX"))
         try:
-            yield
-        finally:
-            if driver:
-                self.entered(driver)
+            code = self._status(pipe)
+        except (TokenError, KeyboardInterrupt) as error:
+            code = report_end(error)
+        os._exit(code)
 
-    def _send(self, line: str) -> None:
-        if self._pipe is not None:
-            try:
-                os.write(self._pipe, f"{line}\n".encode())
-            except OSError:
-                os._exit(1)  # nobody is left who waits for this
+    def _status(self, pipe: int) -> int:
+        """Return the exit code of a child that ended by itself; raise for one that did not."""
+        received = b""
+        while not self._is_over:
+            if pipe in select.select([pipe], [], [], _TICK)[0]:
+                chunk = os.read(pipe, _CHUNK)
+                *lines, received = (received + chunk).split(b"\n")
+                for line in lines:
+                    self._receive(line.decode(errors="replace"))
+                if not chunk:
+                    break
+            elif (ended := os.waitpid(self.child, os.WNOHANG))[0]:  # its pipe may live on in a daemon
+                return self._judge(ended[1])
+            self._check_time()
+        return self._judge(os.waitpid(self.child, 0)[1])
 
+    def _receive(self, line: str) -> None:
+        word, _, rest = line.partition(" ")
+        match word:
+            case "in":
+                self._driver, self._since = rest, time.monotonic()
+            case "out":
+                self._since, self._notice = None, ""
+            case "wait":
+                self._notice, self._asked = rest, time.monotonic()
+            case "over":
+                self._is_over = True
 
-def _forget_environment() -> None:
-    """Leave no PIN in the environment of the parent, which needs none, while the child works with it.
-
-    All of it is overwritten, since the child may yet learn which variable holds one.
-    """
-    # `del os.environ[...]` alone leaves the text in the memory that /proc/PID/environ shows.
-    overwrite_variables(os.environ)
-    for name in os.environ.keys() - without_pins(os.environ).keys():
-        del os.environ[name]
-
-
-def _deadline() -> float:
-    text = os.environ.get("SEEDLESS_DEADLINE", "")
-    try:
-        seconds = float(text) if text else _DEADLINE
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise UsageError("SEEDLESS_DEADLINE is no number of seconds", "as in SEEDLESS_DEADLINE=120")
-    return seconds
-
-
-def _die_with(parent: int) -> None:
-    """Let the kernel kill this process when its parent is killed, where it can."""
-    if sys.platform == "linux":
-        import ctypes  # the driver needs it in any case
-
-        with suppress(OSError, AttributeError):
-            # KILL, since a driver that hangs in the kernel or in a loop of its own never returns to Python,
-            # where a handler could run.
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def _let_signals_through() -> None:
-    """Take Ctrl-C once: it comes from the terminal and from the parent, and cleaning up goes undisturbed."""
-    for number in FATAL:
-        if callable(signal.getsignal(number)):
-            signal.signal(number, signal.SIG_DFL)
-    if not callable(signal.getsignal(signal.SIGINT)):
-        return
-    # A second Ctrl-C during the cleaning up would leave half of it; the terminal sends it to both
-    # processes, and the parent passes it on too.
-    came: list[bool] = []
-
-    def interrupt(*_: object) -> None:
-        if not came:
-            came.append(True)
+    def _check_time(self) -> None:
+        """Report a touch that is waited for, and kill a child whose driver has exceeded its time."""
+        if self._since is None:
+            return
+        now = time.monotonic()
+        # From the later of both: a driver that is entered after the Ctrl-C gets its half second as well.
+        if self._interrupted is not None and now - max(self._interrupted, self._since) > _GRACE:
+            self._kill()
             raise KeyboardInterrupt
+        if now - self._since > self._deadline:
+            self._kill()
+            did = f"did not answer within {self._deadline:g} seconds"
+            raise TokenError(f"cannot go on: the driver {self._driver} {did}", _AGAIN)
+        # After half a second only: a software token answers sooner, and requires no touch.
+        if self._notice not in {"", *self._reported} and now - self._asked > _GRACE:
+            self._reported.add(self._notice)
+            printing.report(printing.printable(self._notice))
 
-    signal.signal(signal.SIGINT, interrupt)
+    def _judge(self, status: int) -> int:
+        code = os.waitstatus_to_exitcode(status)
+        # The child has reported that the command is done: a crash from then on is the unloading of the
+        # driver, and no error of the command.
+        if self._is_over:
+            return code if code >= 0 else 128 - code
+        if self._interrupted is not None and code == -signal.SIGINT:
+            raise KeyboardInterrupt
+        from seedless.pkcs11.isolation.worker_group import exit_reason  # loaded for a crash only
+
+        raise TokenError(f"cannot go on: the driver {self._driver} {exit_reason(code)}", _AGAIN)
+
+    def _kill(self) -> None:
+        os.kill(self.child, signal.SIGKILL)
+        os.waitpid(self.child, 0)
+
+    def _interrupt(self, *_: object) -> None:
+        if not self.child:
+            raise KeyboardInterrupt
+        if self._interrupted is None:
+            self._interrupted = time.monotonic()
+        with suppress(ProcessLookupError):
+            os.kill(self.child, signal.SIGINT)
+
+    def _end_with(self, number: int, _: object) -> None:
+        if self.child:
+            with suppress(ProcessLookupError):
+                os.kill(self.child, number)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
