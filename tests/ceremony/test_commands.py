@@ -197,7 +197,9 @@ def test_a_checklist_has_empty_rows_for_the_words_and_tells_nothing_to_compare_w
     founded.offline.ok("ceremony", "review", request, "--checklist", str(page))
     text = page.read_text()
     token = founded.offline.token
-    assert f': operator ACME, token "{token.label}" (serial {token.serial})\n' in text
+    assert f')\n  token "{token.label}" (serial {token.serial})\n' in text
+    assert re.search(r"^operator     ACME\n {13}O[A-Z2-7]{55}$", text, re.MULTILINE)
+    assert max(map(len, text.splitlines())) <= 80
     assert "pkcs11:" not in text
     assert made["request"] not in text
     assert [word for word in made["words"] if word in text.split()] == []

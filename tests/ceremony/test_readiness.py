@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -65,12 +66,20 @@ def test_rows_that_are_none_are_refused_with_their_place(hall: Hall, rows: list[
 
 def test_the_report_has_a_column_for_who_knows_each_fact(hall: Hall) -> None:
     page = report(hall.check(*held(hall)))
-    head = "<tr><th></th><th>read</th><th>not reported by this driver</th><th>ask a person</th></tr>"
-    assert page.count(head) == 2
-    assert "<tr><th>firmware</th><td>ok: 5.7.4</td><td></td><td></td></tr>" in page
-    assert "<tr><th>swap</th><td>problem: on: /dev/sda2<br>swapoff -a</td><td></td><td></td></tr>" in page
-    assert "<tr><th>PIN tries</th><td></td><td>ykman piv info shows it;" in page
-    assert "<tr><th>bag</th><td></td><td></td><td>number of the bag" in page
+    head = "<th></th><th>read</th><th>not reported by this driver</th><th>ask a person</th>"
+    assert page.count(f"<thead><tr>{head}</tr></thead>") == 2  # a head is printed again on the next page
+    read, driver, person = (f'<td data-column="{column}">' for column in Column)
+    assert f"<tr><th>firmware</th>{read}ok: 5.7.4</td><td></td><td></td></tr>" in page
+    assert f"<tr><th>swap</th>{read}problem: on: /dev/sda2<br>swapoff -a</td><td></td><td></td></tr>" in page
+    assert f"<tr><th>PIN tries</th><td></td>{driver}ykman piv info shows it;" in page
+    assert f"<tr><th>bag</th><td></td><td></td>{person}number of the bag" in page
+
+
+def test_on_a_narrow_screen_the_columns_are_below_each_other_with_their_names(hall: Hall) -> None:
+    page = report(hall.check(*held(hall)))
+    (narrow,) = re.findall(r"@media \(max-width: 44rem\) (.*?)@media print", page, re.DOTALL)
+    assert ".known thead, .known td:empty { display: none; }" in narrow
+    assert ".known td::before { content: attr(data-column)" in narrow
 
 
 def test_the_checklist_has_room_for_each_answer(hall: Hall) -> None:

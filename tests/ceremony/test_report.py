@@ -7,8 +7,13 @@ import sys
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from seedless.ceremony import words
 from seedless.ceremony.report import qr_code, report
+from seedless.change import Change
+from seedless.claims import Account
+from seedless.jwt import Claims, draft
 
 if TYPE_CHECKING:
     from typing import Any
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
 
     Hall = Any  # the fixture beside this file
 
+T0 = 1_800_000_000  # as in the hall
 _VOID = {"meta", "br"}
 
 
@@ -47,6 +53,7 @@ def test_the_page_shows_verdict_people_digests_words_changes_and_keys(hall: Hall
     checked = hall.check(*hall.held())
     page = Page(report(checked))
     assert page.open == []
+    assert "issuer before" not in page.text
     for text in (
         "Ceremony of ACME",
         "complete",
@@ -61,7 +68,7 @@ def test_the_page_shows_verdict_people_digests_words_changes_and_keys(hall: Hall
         *words.words(bytes.fromhex(checked.request.digest)),
         "account ORDERS (changed: a tag)",
         "tags: added team:a",
-        "2 signed; 2 of 3 are needed.",
+        "2 signed; 2 of 3 required.",
         str(hall.ada.public_key),
         "The tables are statements of a driver, not attestations of a device.",
     ):
@@ -89,7 +96,7 @@ def test_the_digest_of_the_transcript_is_in_the_qr_code(hall: Hall) -> None:
     qr = qr_code(checked.progress.digest)
     assert qr is not None
     assert qr.startswith("<svg")
-    assert qr in report(checked, qr=qr)
+    assert f"<figure>{qr}<figcaption>the digest of the transcript</figcaption>" in report(checked, qr=qr)
     assert qr != qr_code("0" * 64)
 
 
@@ -172,3 +179,30 @@ def test_the_page_has_lines_for_signatures_and_page_numbers_in_print(hall: Hall)
 def test_a_block_of_a_key_is_not_split_over_pages(hall: Hall) -> None:
     text = report(hall.check(*hall.held()))
     assert re.search(r"@media print [^@]*\.block, tr, [^{]*\{ break-inside: avoid", text, re.DOTALL)
+
+
+def test_the_lines_for_signatures_are_on_one_sheet_with_what_is_signed(hall: Hall) -> None:
+    text = report(hall.check(*hall.held()))
+    (together,) = re.findall(r'<section class="together">(.*?)</section>', text, re.DOTALL)
+    assert together.startswith("<h2>Signatures</h2><p>I was there, and the digests of request, policy and")
+    assert together.endswith("</table>")
+    assert re.search(r"@media print [^@]*\.together \{ break-inside: avoid", text, re.DOTALL)
+
+
+def test_the_report_names_the_programs_of_both_machines(hall: Hall) -> None:
+    text = Page(report(hall.check(*hall.held()))).text
+    assert re.search(r"\nPrepared with\n.+\nSigned with\n.+\n", text)
+
+
+def test_a_jwt_that_another_key_signed_before_shows_both_keys(hall: Hall) -> None:
+    body = msgspec.structs.replace(Account.new(), tags=("team:a",))
+    claims = Claims(sub=str(hall.orders.public_key), name="ORDERS", body=body)
+    by_signing = hall.account_jwt(hall.orders, "ORDERS")
+    by_operator = Change(
+        draft(claims, hall.operator.public_key, T0 + 100), by_signing, "its issuer", ("ORDERS",)
+    )
+    request = hall.request(hall.plan(by_operator))
+    text = Page(report(hall.check(request.data, hall.sit(hall.review_context(request))))).text
+    issuers = text.split("issuer\n")[1].split("issued\n")[0]
+    assert issuers.startswith(f"operator ACME\n{hall.operator.public_key}\n")
+    assert f"issuer before\n{hall.signing.public_key}\n" in text

@@ -206,7 +206,7 @@ class CeremonyReview(Struct, frozen=True, kw_only=True):
 
         workspace, keys = self.job.workspace, self.request.issuers
         wording = Wording(self.titles)
-        places = tuple(f"{wording.key(str(key))}: {place_of(workspace, key)}" for key in keys)
+        places = [line for key in keys for line in (wording.key(str(key)), f"  {place_of(workspace, key)}")]
         return checklist(self.context, places, _questions(workspace, keys))
 
     def statement(self, witness: str | PublicKey | SoftwareKey) -> WitnessStatement:
@@ -383,13 +383,12 @@ def opened(
 
 
 def place_of(workspace: Workspace, key: PublicKey) -> str:
-    """Return for people what *key* is and where, by the inventory, or that it does not contain it."""
+    """Return for people where *key* is, by the inventory, or that it does not contain it."""
     entry = workspace.inventory().get(key)
     if entry is None:
         return "the inventory does not know where"
     tokens = (place.token for place in entry.places)
-    where_it_is = ", or ".join(f"token {quoted(uri.token or '')} (serial {uri.serial})" for uri in tokens)
-    return f"{entry.role.name.lower()} {shown(entry.name)}, {where_it_is}"
+    return ", or ".join(f"token {quoted(uri.token or '')} (serial {uri.serial})" for uri in tokens)
 
 
 def _context(workspace: Workspace, request: CeremonyRequest, first_use: tuple[str, ...]) -> ReviewContext:

@@ -58,7 +58,8 @@ th { font-weight: 600; color: var(--soft); width: 11rem; }
 .warning { border: 2px solid #9a6700; padding: .5rem 1rem; margin: 1rem 0; }
 .digest { display: flex; gap: 1.5rem; align-items: flex-start; }
 .digest > div { flex: 1; }
-.digest svg { width: 9.5rem; height: 9.5rem; flex: none; }
+figure { flex: none; width: 9.5rem; margin: 0; font-size: .8em; color: var(--soft); }
+figure svg { display: block; width: 100%; height: auto; }
 .words { display: grid; grid-template-columns: repeat(8, 1fr); gap: .1rem .6rem; margin: .3rem 0 1rem;
          font: .78em/1.6 ui-monospace, "DejaVu Sans Mono", monospace; }
 .words span:nth-child(odd) { color: #0b4a8f; }
@@ -66,13 +67,17 @@ th { font-weight: 600; color: var(--soft); width: 11rem; }
 .widens { color: #cf222e; } .narrows { color: #1a7f37; } .changes { color: #9a6700; }
 .effect { font-weight: 600; width: 6rem; }
 .soft { color: var(--soft); }
-.sign th { width: auto; } .sign td { border-bottom: 1px solid var(--ink); height: 3rem; width: 34%; }
+.sign { border-collapse: separate; border-spacing: 1.5rem 0; margin: 0 -1.5rem; width: calc(100% + 3rem); }
+.sign th { width: auto; } .sign td { border-bottom: 1px solid var(--ink); height: 3rem; width: 33%; }
 @media (max-width: 44rem) { body { margin: 1rem auto; padding: 0 .8rem; }
   .words { grid-template-columns: repeat(4, 1fr); } .digest { display: block; }
-  .facts th, .facts td { display: block; width: auto; padding-bottom: 0; } }
+  .facts th, .facts td, .known th, .known td { display: block; width: auto; padding-bottom: 0; }
+  .known thead, .known td:empty { display: none; }
+  .known td::before { content: attr(data-column) ": "; color: var(--soft); }
+  .sign { border-spacing: .6rem 0; margin: 0 -.6rem; width: calc(100% + 1.2rem); } }
 @media print { body { font-size: 10pt; margin: 0; max-width: none; padding: 0; }
-  .block, tr, .verdict, .warning, .digest, .words, .sign { break-inside: avoid; }
-  h2, h3 { break-after: avoid; }
+  .block, tr, .verdict, .warning, .digest, .words, .together { break-inside: avoid; }
+  h2, h3, h2 + p, thead { break-after: avoid; }
   .words { font-size: 7.5pt; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
 """
@@ -176,7 +181,8 @@ def _summary(request: CeremonyRequest, progress: CeremonyProgress, names: Mappin
         ("Held", text_html(moment(progress.at)) if opened else "not yet"),
         ("Present", text_html(", ".join(opened.get("present", [])) or "nobody was named")),
         ("Operator", _named(request.operator_key, names)),
-        ("Programs", text_html(f"{request.tool}; {opened.get('tool', '')}".strip("; "))),
+        ("Prepared with", text_html(request.tool)),
+        ("Signed with", text_html(str(opened.get("tool", "nothing yet")))),
     ]
     return facts_html(rows)
 
@@ -192,7 +198,7 @@ def _digests(
     ]
     before = facts_html([("Ceremony before", code_html(request.previous or "none"))])
     intro = "<p>Compare each with the words that were written down in the room.</p>"
-    blocks = f'<div class="digest"><div>{"".join(spoken)}</div>{qr or ""}</div>'
+    blocks = f'<div class="digest"><div>{"".join(spoken)}</div>{figure_html(qr)}</div>'
     return f"<h2>Digests (SHA-256)</h2>{intro}{blocks}{before}"
 
 
@@ -202,6 +208,11 @@ def digest_html(name: str, digest: str) -> str:
     return f'<div><strong>{name}</strong> {code_html(digest)}<div class="words">{spoken}</div></div>'
 
 
+def figure_html(qr: str | None) -> str:
+    """Return the QR code of the digest of a transcript with what it contains; nothing without one."""
+    return f"<figure>{qr}<figcaption>the digest of the transcript</figcaption></figure>" if qr else ""
+
+
 def _changes(request: CeremonyRequest, progress: CeremonyProgress, names: Mapping[str, str]) -> str:
     done, accounts = len(progress.signed), request.plan.accounts
     blocks = [
@@ -209,7 +220,7 @@ def _changes(request: CeremonyRequest, progress: CeremonyProgress, names: Mappin
         for number, change in enumerate(request.plan.changes)
     ]
     placed = [
-        f"<p>{text_html('/'.join(one.address))}: {'placed' if one.jwt else 'removed'} "
+        f"<p>{text_html('/'.join(one.address))}: {'put into' if one.jwt else 'removed from'} the store "
         f"({text_html(one.reason)})</p>"
         for one in request.plan.store_writes
     ]
@@ -222,12 +233,20 @@ def _change(change: Change, accounts: AccountClaims, names: Mapping[str, str], *
     rows = [
         *(_difference(one, is_new=old is None) for one in found),
         _row("issuer", _named(str(change.draft.issuer), names)),
+        *_previous_issuer(change, names),
         _row("issued", text_html(moment(change.draft.issued_at))),
         _row("sha256 of what is signed", code_html(draft_digest(change.draft))),
     ]
     state = "" if is_signed else ' <span class="soft">not signed</span>'
     heading = f"{change.title} ({'changed' if old else 'new'}: {change.reason})"
     return f'<div class="block"><h3>{text_html(heading)}{state}</h3>{_facts(rows)}</div>'
+
+
+def _previous_issuer(change: Change, names: Mapping[str, str]) -> list[str]:
+    """Return a row with who signed before, where it was another key: all that a rotation changes."""
+    if change.replaces is None or change.replaces.issuer == change.draft.issuer:
+        return []
+    return [_row("issuer before", _named(str(change.replaces.issuer), names))]
 
 
 def _difference(one: Difference, *, is_new: bool) -> str:
@@ -241,7 +260,7 @@ def _difference(one: Difference, *, is_new: bool) -> str:
 
 def _people(progress: CeremonyProgress, checked: CeremonyCheck, names: Mapping[str, str]) -> str:
     pinned = checked.policy.witnesses if checked.policy else None
-    needed = f"{pinned.threshold} of {len(pinned.keys)} are needed" if pinned else "the policy asks for none"
+    needed = f"{pinned.threshold} of {len(pinned.keys)} required" if pinned else "the policy requires none"
     rows = [("Witness", code_html(str(witness.issuer))) for witness in checked.witnesses]
     rows += [("Receipt by", _named(str(receipt.issuer), names)) for receipt in checked.receipts]
     count = len(progress.statements)
@@ -256,7 +275,8 @@ def readiness_html(known: Sequence[ReadinessRow]) -> str:
     parts = []
     for about in dict.fromkeys(row.about for row in known):
         rows = [_known(row) for row in known if row.about == about]
-        parts.append(f"<h3>{text_html(about)}</h3><table><tr>{head}</tr>{''.join(rows)}</table>")
+        table = f"<thead><tr>{head}</tr></thead>{''.join(rows)}"
+        parts.append(f'<h3>{text_html(about)}</h3><table class="known">{table}</table>')
     note = "<p>Reported by drivers, by programs and by this machine; questions are answered by hand.</p>"
     return f"<h2>Before the ceremony</h2>{note}{''.join(parts)}"
 
@@ -264,7 +284,8 @@ def readiness_html(known: Sequence[ReadinessRow]) -> str:
 def _known(row: ReadinessRow) -> str:
     text = "<br>".join(text_html(one) for one in (row.found, row.advice) if one)
     mark = "" if row.status is CheckStatus.NOTE else f"{text_html(row.status)}: "
-    cells = (f"<td>{mark + text if row.column is column else ''}</td>" for column in Column)
+    own = f'<td data-column="{row.column}">{mark}{text}</td>'  # a narrow screen has no heads of columns
+    cells = (own if row.column is column else "<td></td>" for column in Column)
     return f"<tr><th>{text_html(row.what)}</th>{''.join(cells)}</tr>"
 
 
@@ -304,12 +325,14 @@ def people_html(present: Sequence[str]) -> str:
     rows = "".join(f"<tr><td>{text_html(name)}</td><td></td><td></td></tr>" for name in people)
     head = "<tr><th>Name and role</th><th>Place and date</th><th>Signature</th></tr>"
     intro = "<p>I was there, and the digests of request, policy and transcript are those on paper.</p>"
-    return f'<h2>Signatures</h2>{intro}<table class="sign">{head}{rows}</table>'
+    # A sheet with names and without what they sign would prove nothing.
+    table = f'<table class="sign">{head}{rows}</table>'
+    return f'<section class="together"><h2>Signatures</h2>{intro}{table}</section>'
 
 
 def _findings(progress: CeremonyProgress) -> str:
     reviewed = progress.reviewed or {}
-    items = [*(f"lifted: {one}" for one in reviewed.get("lifted", [])), *reviewed.get("findings", [])]
+    items = [*(f"waived: {one}" for one in reviewed.get("lifted", [])), *reviewed.get("findings", [])]
     if not items:
         return "<h2>Findings</h2><p>None.</p>"
     return f"<h2>Findings</h2><ul>{''.join(f'<li>{text_html(one)}</li>' for one in items)}</ul>"
@@ -369,7 +392,7 @@ _STEPS = (
 
 
 def checklist(
-    review_context: ReviewContext, token_lines: tuple[str, ...] = (), readiness: Iterable[ReadinessRow] = ()
+    review_context: ReviewContext, token_lines: Sequence[str] = (), readiness: Iterable[ReadinessRow] = ()
 ) -> str:
     """Return the page, plain text; *token_lines* name the token of each key that is to sign.
 
@@ -390,7 +413,8 @@ def checklist(
         f"reason       {shown(request.reason)}",
         f"prepared     {moment(request.plan.prepared_at)} by {shown(request.prepared_by)}",
         f"expires      {moment(request.expires)}",
-        f"operator     {request.operator_key}",
+        f"operator     {shown(_operator_name(request))}",
+        f"             {request.operator_key}",
         f"policy       {policy.digest}",
         f"witnesses    {needed}",
         "",

@@ -8,6 +8,7 @@ from seedless.ceremony.report import (
     code_html,
     digest_html,
     facts_html,
+    figure_html,
     key_html,
     page_html,
     people_html,
@@ -55,14 +56,15 @@ def _summary(request: KeygenRequest, so_far: KeygenProgress) -> str:
         ("Present", ", ".join(opened.get("present", [])) or "nobody was named"),
         ("Exceptions", "; ".join(opened.get("exceptions", [])) or "none"),
         ("Witnesses", f"{len(so_far.statements)} signed"),
-        ("Programs", f"{request.tool}; {opened.get('tool', '')}"),
+        ("Prepared with", request.tool),
+        ("Created with", str(opened.get("tool", "nothing yet"))),
     ]
     return facts_html([(name, text_html(text)) for name, text in rows])
 
 
 def _digests(request: KeygenRequest, so_far: KeygenProgress, qr: str | None) -> str:
     blocks = digest_html("Request", request.digest) + digest_html("Transcript", so_far.digest)
-    return f'<h2>Digests (SHA-256)</h2><div class="digest"><div>{blocks}</div>{qr or ""}</div>'
+    return f'<h2>Digests (SHA-256)</h2><div class="digest"><div>{blocks}</div>{figure_html(qr)}</div>'
 
 
 def _shares(so_far: KeygenProgress) -> str:
