@@ -109,7 +109,7 @@ def test_no_file_and_no_output_has_a_share_or_a_secret(
     assert json.loads((cli.home / "out").read_bytes())["record"]
 
 
-@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux shows what a terminal keeps in its history")
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not here: .ci/setup installs it")
 def test_the_history_of_a_terminal_has_no_share(cli: Cli) -> None:
     socket = str(cli.home / "tmux")
     tmux = ["tmux", "-f", "/dev/null", "-S", socket]
