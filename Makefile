@@ -78,6 +78,7 @@ format: setup
 wheel: export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 1580601600)
 wheel: setup
 	rm -rf dist
+	$(BIN)/python release/manuals.py
 	$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null
 	$(BIN)/python -m build --no-isolation --outdir dist softhsm >/dev/null
 	@ls dist

@@ -16,12 +16,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-import click
-from click_man.core import write_man_pages
 from pages import write_pages
 from sbom import sbom
-
-from seedless.cli.main import seedless
 
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -44,7 +40,6 @@ def make_bundle(dist: Path, pythons: list[str], now: int) -> Path:
         bill = json.dumps(sbom(wheel, dependencies, now), indent=2)
         (folder / "sbom.cdx.json").write_text(bill + "\n", encoding="utf-8")
         write_pages(_ROOT / "docs", folder / "html")
-        _write_manuals(folder / "man", version)
         shutil.copy(_ROOT / "release/install.sh", folder)
         shutil.copy(_ROOT / "LICENSE", folder)
         _write_checksums(folder)
@@ -56,23 +51,6 @@ def _download(wheels: Path, python: str) -> None:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     command += ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--python-version", python]
     subprocess.run([*command, "--dest", wheels, "-r", _ROOT / "requirements.lock"], check=True)
-
-
-def _write_manuals(folder: Path, version: str) -> None:
-    """Write a manual page for each command; their date is SOURCE_DATE_EPOCH."""
-    folder.mkdir()
-    _load_commands(seedless, click.Context(seedless, info_name="seedless"))
-    write_man_pages("seedless", seedless, version=version, target_dir=folder)
-
-
-def _load_commands(group: click.Group, context: click.Context) -> None:
-    """Put the commands of *group*, which are loaded by name, where click-man looks for them."""
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        if command is not None:
-            group.commands[name] = command
-        if isinstance(command, click.Group):
-            _load_commands(command, click.Context(command, info_name=name, parent=context))
 
 
 def _sha256(file: Path) -> str:

@@ -8,7 +8,6 @@ sha256sum --quiet --check SHA256SUMS
 "${PYTHON:-python3}" -m venv "$folder"
 "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-index --find-links wheels \
     --require-hashes -r requirements.txt
-mkdir -p "$folder/share/man/man1" "$folder/share/doc/seedless"
-cp man/*.1 "$folder/share/man/man1"
+mkdir -p "$folder/share/doc/seedless"
 cp -R html/. "$folder/share/doc/seedless"
 echo "installed: $folder/bin/seedless (manual: man $folder/share/man/man1/seedless.1, pages: $folder/share/doc/seedless/index.html)"

@@ -21,11 +21,16 @@ def root() -> Path:
 Build = Callable[[Path], Path]
 
 
-def _run_build(project: Path, dist: Path) -> None:
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", dist, project]
+def _run(*command: str | Path) -> None:
     environment = os.environ | {"SOURCE_DATE_EPOCH": EPOCH}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, *command], env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
+
+
+def _run_build(project: Path, dist: Path) -> None:
+    _run("-m", "build", "--no-isolation", "--outdir", dist, project)
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +43,7 @@ def build() -> Build:
     def build_in(folder: Path) -> Path:
         project = folder / "project"
         shutil.copytree(ROOT, project, ignore=unwanted, copy_function=shutil.copyfile)
+        _run(project / "release/manuals.py")
         _run_build(project, folder / "dist")
         _run_build(project / "softhsm", folder / "dist")
         return folder / "dist"

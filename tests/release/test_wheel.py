@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -27,6 +28,21 @@ def test_two_builds_are_identical_wherever_and_whenever_they_are_made(
         "seedless-0.1.0.tar.gz",
     ]
     assert [name for name in files if (dist / name).read_bytes() != (again / name).read_bytes()] == []
+
+
+def test_the_wheel_has_a_manual_page_for_each_command_where_man_looks(dist: Path) -> None:
+    [wheel] = dist.glob("seedless-*.whl")
+    folder = "seedless-0.1.0.data/data/share/man/man1/"
+    with zipfile.ZipFile(wheel) as archive:
+        names = {name.removeprefix(folder) for name in archive.namelist() if name.startswith(folder)}
+        whole = archive.read(f"{folder}seedless.1").decode()
+    listed = set(re.findall(r"\\fBseedless-(\S+)\(1\)", whole))
+    assert {"seedless.1", "seedless-account-mapping-add.1"} | {
+        f"seedless-{name}.1" for name in listed
+    } <= names
+    assert len(listed) > 20
+    assert '"2026-01-01" "0.1.0"' in whole
+    assert "seedless \\- Sign NATS claim JWTs with keys that stay on a PKCS#11 token.\n" in whole
 
 
 def test_the_wheel_has_its_pages_and_its_types(dist: Path, tmp_path: Path) -> None:
