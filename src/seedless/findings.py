@@ -51,6 +51,11 @@ class Finding(msgspec.Struct, frozen=True):
         """Whose claims, and where in them: `account ACME nats.limits.conn`."""
         return f"{self.about} {self.where}".strip()
 
+    def data(self) -> dict[str, str]:
+        """Return the finding as --json prints it."""
+        names = ("code", "severity", "about", "where", "text", "hint")
+        return {name: str(getattr(self, name)) for name in names}
+
 
 def error(code: str, where: str, text: str, hint: str = "") -> Finding:
     """Return a finding that stops the pipeline."""

@@ -80,13 +80,6 @@ class PlanSubject(msgspec.Struct, frozen=True, kw_only=True):
         return self.public_key or made[self.new_key]
 
 
-class ValidityTimes(msgspec.Struct, frozen=True, kw_only=True):
-    """When claims become valid, and their expiry, in Unix seconds; 0 is no bound."""
-
-    start: int = 0
-    expiry: int = 0
-
-
 class SystemAccount(msgspec.Struct, frozen=True, kw_only=True):
     """The system account and its user, made together with an operator.
 
@@ -124,18 +117,21 @@ class SystemAccount(msgspec.Struct, frozen=True, kw_only=True):
 
 def new_operator(
     subject: PlanSubject,
-    body: Operator,
+    claims: Claims[Operator],
     *,
     now: int,
-    times: ValidityTimes,
     signing: PlanSubject | None = None,
     spare: PlanSubject | None = None,
     system: SystemAccount | None = None,
 ) -> Intent:
-    """Plan an operator, self-signed; with a *signing* key, and with the *system* account and its user.
+    """Plan an operator with these *claims*, self-signed; with a *signing* key, and the *system* account.
 
-    A *spare* signing key is listed behind that, and signs nothing yet.
+    The subject of the claims is that of *subject*, also in the other plans here.
+
+    A *spare* signing key is listed behind the signing key, and signs nothing yet. The system account has its
+    user with it.
     """
+    body = claims.body
 
     def plan(made: Mapping[NewKey, PublicKey]) -> Plan:
         identity = subject.resolve(made)
@@ -148,8 +144,8 @@ def new_operator(
         if system:
             changed = msgspec.structs.replace(changed, system_account=str(system.account.resolve(made)))
             accounts = system.changes(signer, made, now)
-        claims = Claims(sub=str(identity), name=subject.name, body=changed, exp=times.expiry, nbf=times.start)
-        operator = Change(draft(claims, identity, now), reason="new operator", address=())
+        whole = msgspec.structs.replace(claims, sub=str(identity), body=changed)
+        operator = Change(draft(whole, identity, now), reason="new operator", address=())
         return Plan((operator, *accounts), now)
 
     others = [part for part in (signing, spare, *(system.subjects if system else ())) if part]
@@ -158,19 +154,21 @@ def new_operator(
 
 def new_account(
     subject: PlanSubject,
-    body: Account,
+    claims: Claims[Account],
     *,
     operator: Jwt[Operator],
     issuer: PublicKey | None,
     now: int,
-    times: ValidityTimes,
 ) -> Intent:
-    """Plan an account, issued by *issuer*, a key of the *operator*; without one by itself, as a request."""
+    """Plan an account with these *claims*, issued by *issuer*, a key of the *operator*.
+
+    Without one it is issued by itself, as a request.
+    """
 
     def plan(made: Mapping[NewKey, PublicKey]) -> Plan:
         key = subject.resolve(made)
-        claims = Claims(sub=str(key), name=subject.name, body=body, exp=times.expiry, nbf=times.start)
-        change = Change(draft(claims, issuer or key, now), reason="new account", address=(subject.name,))
+        whole = msgspec.structs.replace(claims, sub=str(key))
+        change = Change(draft(whole, issuer or key, now), reason="new account", address=(claims.name,))
         return Plan((change,), now, (operator,))
 
     return Intent(plan, subject.wanted)
@@ -178,26 +176,24 @@ def new_account(
 
 def new_user(
     subject: PlanSubject,
-    body: User,
+    claims: Claims[User],
     *,
     account: Jwt[Account],
     issuer: PublicKey,
     around: tuple[Jwt[object], ...],
     now: int,
-    times: ValidityTimes,
 ) -> Intent:
-    """Plan a user of *account*, issued by *issuer*, which is one of its keys."""
+    """Plan a user of *account* with these *claims*, issued by *issuer*, which is one of its keys."""
     # Only with a signing key: an `issuer_account` that names the issuer itself would be another spelling
     # of the same.
+    body = claims.body
     if str(issuer) != account.claims.sub:
         body = msgspec.structs.replace(body, issuer_account=account.claims.sub)
 
     def plan(made: Mapping[NewKey, PublicKey]) -> Plan:
-        claims = Claims(
-            sub=str(subject.resolve(made)), name=subject.name, body=body, exp=times.expiry, nbf=times.start
-        )
-        address = (account.claims.name.strip(), subject.name)
-        change = Change(draft(claims, issuer, now), reason="new user", address=address)
+        whole = msgspec.structs.replace(claims, sub=str(subject.resolve(made)), body=body)
+        address = (account.claims.name.strip(), claims.name)
+        change = Change(draft(whole, issuer, now), reason="new user", address=address)
         return Plan((change,), now, (*around, account))
 
     return Intent(plan, subject.wanted)

@@ -251,7 +251,7 @@ def test_the_help_of_a_rotation_loads_neither_servers_nor_what_renders_them() ->
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = done.stdout.splitlines()[-1].split()
-    assert "seedless.cli.rotate.account_key" in loaded
+    assert "seedless.cli.rotate.keys" in loaded
     needless = ("seedless.resolver", "seedless.app.rotations", "seedless.cli.render", "seedless.pkcs11")
     assert [name for name in loaded if name.startswith(needless)] == []
 

@@ -29,8 +29,8 @@ killing = ctypes.CDLL(os.environ["LD_PRELOAD"])
 from seedless.cli.main import main
 from seedless.pkcs11.binding import load_binding
 load_binding()
-import seedless.cli.ceremony.keygen, seedless.cli.account.add, seedless.cli.apply
-import seedless.cli.key.new, seedless.cli.user.add
+import seedless.cli.ceremony.keygen, seedless.cli.account.edit, seedless.cli.apply
+import seedless.cli.key.new, seedless.cli.user.edit
 import seedless.pending_keys, seedless.pkcs11.key_creation, seedless.pkcs11.token
 for line in sys.stdin:
     number, words = json.loads(line)

@@ -13,8 +13,9 @@ from pytest_softhsm._ed25519 import templates
 from seedless.claims import Operator
 from seedless.clock import Clock
 from seedless.errors import BadSignature
+from seedless.jwt import Claims
 from seedless.nkey import Role
-from seedless.plan import PlanSubject, ValidityTimes, new_operator
+from seedless.plan import PlanSubject, new_operator
 from seedless.seeds import SoftwareKey
 from seedless.signing_pipeline import issue
 
@@ -70,7 +71,7 @@ def test_a_signer_that_lies_ends_the_walk_with_nothing_recorded(wrong: Callable[
     recorded: list[object] = []
     with pytest.raises(BadSignature):
         issue(
-            new_operator(subject, Operator.new(), now=1_800_000_000, times=ValidityTimes()),
+            new_operator(subject, Claims(sub="", name="ACME", body=Operator.new()), now=1_800_000_000),
             review=lambda _plan, _report: True,
             keys=lambda _: nullcontext(Lying(wrong)),
             record=lambda signed, _: recorded.append(signed),

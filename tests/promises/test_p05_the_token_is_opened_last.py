@@ -15,8 +15,9 @@ import pytest
 
 from seedless.claims import Operator
 from seedless.errors import Refused
+from seedless.jwt import Claims
 from seedless.nkey import Role
-from seedless.plan import PlanSubject, ValidityTimes, new_operator
+from seedless.plan import PlanSubject, new_operator
 from seedless.seeds import SoftwareKey
 from seedless.signing_pipeline import issue
 
@@ -96,7 +97,7 @@ def test_a_refused_review_opens_no_token() -> None:
     subject = PlanSubject(role=Role.OPERATOR, name="ACME", public_key=OPERATOR.public_key)
     with pytest.raises(Refused, match="not confirmed: nothing was signed"):
         issue(
-            new_operator(subject, Operator.new(), now=1_800_000_000, times=ValidityTimes()),
+            new_operator(subject, Claims(sub="", name="ACME", body=Operator.new()), now=1_800_000_000),
             review=lambda _plan, _report: False,
             keys=never,
             record=never,

@@ -96,11 +96,10 @@ class Accounts:
         subject, notices = subject_for(workspace, Role.ACCOUNT, name, public_key)
         intent = new_account(
             subject,
-            claims.body,
+            claims,
             operator=operator,
             issuer=_issuer(workspace, operator.claims, None if issuer is None else str(issuer)),
             now=now,
-            times=edits.times_of(claims),
         )
         return preview(workspace, intent, lambda jwts: jwts[0], notices=notices)
 

@@ -20,7 +20,7 @@ from seedless.claims import Account, Operator, User
 from seedless.errors import BadJwt, UsageError
 from seedless.jwt import Claims, Jwt
 from seedless.nkey import PublicKey
-from seedless.plan import PlanSubject, ValidityTimes, changed, issuing_key
+from seedless.plan import PlanSubject, changed, issuing_key
 from seedless.signing_pipeline import Intent, NewKey, Plan
 from seedless.text import quoted
 
@@ -194,11 +194,6 @@ def applied(change: Change[B] | None, claims: Claims[B]) -> Claims[B]:
 def new_claims(name: str, body: B, change: Change[B] | None) -> Claims[B]:
     """Return what *change* makes of new claims with this *name* and *body*; the subject is not known yet."""
     return applied(change, Claims(sub="", name=name, body=body))
-
-
-def times_of(claims: Claims[object]) -> ValidityTimes:
-    """Return the validity period of *claims*."""
-    return ValidityTimes(start=claims.nbf, expiry=claims.exp)
 
 
 def with_terms(

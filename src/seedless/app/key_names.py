@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from seedless.diff import Wording
 from seedless.errors import SeedlessError
 from seedless.inventory import Inventory
-from seedless.nkey import Role
+from seedless.nkey import PublicKey, Role
 from seedless.store import addresses
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from seedless.app.workspace import Workspace
 
-__all__ = ["known_titles", "names_of", "title", "with_titles"]
+__all__ = ["known_titles", "names_for", "names_of", "title", "with_titles"]
 
 _KEY = re.compile(r"[AOU][A-Z2-7]{55}")
 # Not within brackets, where its name is before it; not within a path, a URI or an assignment.
@@ -86,6 +86,30 @@ def names_of(workspace: Workspace, keys: Collection[str]) -> dict[str, str]:
     """
     known = _known_to(workspace)
     return {key: name for key in sorted(keys) if (name := known.name(key))}
+
+
+def names_for(workspace: Workspace, given: Mapping[str, Any], *, account: str | None) -> dict[str, Any]:
+    """Return *given*, texts and tuples of texts, with names for the keys of accounts and users in them.
+
+    A key of a user counts where the user is of *account*, where that is given, and the first of *given* may
+    be the account. What the store does not have stays as it is.
+    """
+
+    def name(text: str, account: str | None) -> str:
+        # A name that is no key, or a store that is not there, is left to whoever takes it.
+        with contextlib.suppress(SeedlessError):
+            address = workspace.store.find(PublicKey.parse(text))
+            if address and (len(address) == 1 or account in {None, address[0]}):
+                return address[-1]
+        return text
+
+    found: dict[str, Any] = {}
+    for parameter, value in given.items():
+        within = found.get("account", account)
+        many = (value,) if isinstance(value, str) else value
+        named = tuple(name(text, within) for text in many)
+        found[parameter] = named[0] if isinstance(value, str) else named
+    return found
 
 
 def _known_to(workspace: Workspace) -> _Known:

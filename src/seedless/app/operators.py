@@ -108,9 +108,8 @@ class Operators:
         signing = keys.of(Role.OPERATOR, f"{name} signing") if signing_key or spare else None
         intent = new_operator(
             keys.of(Role.OPERATOR, name, public_key),
-            claims.body,
+            claims,
             now=now,
-            times=edits.times_of(claims),
             signing=signing,
             spare=keys.spare(Role.OPERATOR, name),
             system=keys.system(user.public_key, system_account, is_strict=is_strict) if user else None,

@@ -96,12 +96,11 @@ class Users:
         subject, notices = subject_for(workspace, Role.USER, name, key)
         intent = new_user(
             subject,
-            claims.body,
+            claims,
             account=parent,
             issuer=signer,
             around=(workspace.operator(),),
             now=now,
-            times=edits.times_of(claims),
         )
         creds = workspace.store.creds_path(account, name) if software else None
         finish, seeds = functools.partial(_added, account, creds), (software,) if software else ()

@@ -15,9 +15,8 @@ from seedless.claims import Account, Operator, Template, User, edits, fields
 from seedless.claims.settings import with_settings
 from seedless.cli.command import GroupedOption
 from seedless.cli.options import OptionsDecorator, gathered
-from seedless.cli.values import COUNT, DURATION, MOMENT, SIZE, TIME_RANGE, Moment
+from seedless.cli.values import COUNT, DURATION, MOMENT, SIZE, TIME_RANGE
 from seedless.errors import UsageError
-from seedless.plan import ValidityTimes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,22 +45,11 @@ class ClaimsOptions(msgspec.Struct, frozen=True):
         if not self.are_given and not any(others):
             raise UsageError("nothing is to be changed", "name it with an option; --help lists them")
 
-    def times(self, now: int) -> ValidityTimes:
-        """Return the validity period of new claims."""
-        return self._times(now, ValidityTimes())
-
-    def _times(self, now: int, existing: ValidityTimes) -> ValidityTimes:
-        start: Moment | None = self.values.get("start")
-        expiry: Moment | None = self.values.get("expiry")
-        return ValidityTimes(
-            start=existing.start if start is None else start.at(now),
-            expiry=existing.expiry if expiry is None else expiry.at(now),
-        )
-
     def claims(self, existing: Claims[B], now: int) -> Claims[B]:
         """Return *existing* claims with what the options set; spans count from *now* (Unix seconds)."""
-        times = self._times(now, ValidityTimes(start=existing.nbf, expiry=existing.exp))
-        return replace(existing, body=self.body(existing.body), nbf=times.start, exp=times.expiry)
+        bounds = {member: self.values.get(name) for member, name in (("nbf", "start"), ("exp", "expiry"))}
+        times = {member: moment.at(now) for member, moment in bounds.items() if moment is not None}
+        return replace(existing, body=self.body(existing.body), **times)
 
     def change(self, workspace: CommandWorkspace) -> Callable[[Claims[Any]], Claims[Any]]:
         """Return `claims` for the time of *workspace* when it is called."""

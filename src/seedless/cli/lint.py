@@ -11,7 +11,6 @@ from seedless.app.key_names import known_titles, with_titles
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import lint_options
-from seedless.cli.render.findings import findings_data
 from seedless.cli.values import PATH
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import ExitCode
@@ -61,8 +60,8 @@ def print_lint(workspace: CommandWorkspace, report: LintReport, *, strict: bool)
         "ok": holds,
         "looked_at": report.looked_at,
         "nats_server": report.nats_server,
-        "findings": findings_data(report.findings),
-        "waived": findings_data(report.waived),
+        "findings": [one.data() for one in report.findings],
+        "waived": [one.data() for one in report.waived],
     }
     found = ", ".join(f"{_plural(n, str(severity))}" for severity, n in report.counted.items() if n)
     summary = f"{_plural(report.looked_at, 'file')} looked at: {found or 'nothing found'}"

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from seedless.cli.workspace import CommandWorkspace
-    from seedless.store import Store
 
 R = TypeVar("R")
 
@@ -234,22 +233,12 @@ def with_names(settings: Settings, values: dict[str, Any]) -> dict[str, Any]:
 
     What the store does not have stays as it is, for the command to judge.
     """
-    if not any(_keys_in(values.get(name)) for name in _NAMES):
+    named = {name: values[name] for name in _NAMES if _has_key(values.get(name))}
+    if not named:
         return values
-    from seedless.cli.workspace import CommandWorkspace  # few commands are given a key
+    from seedless.app.key_names import names_for  # few commands are given a key
 
-    try:
-        store = CommandWorkspace(settings).store
-    except SeedlessError:
-        return values
-    found = dict(values)
-    for name in _NAMES:
-        value: Any = found.get(name)
-        if _keys_in(value):
-            many = (value,) if isinstance(value, str) else value
-            named = tuple(_name(store, text, found.get("account")) for text in many)
-            found[name] = named[0] if isinstance(value, str) else named
-    return found
+    return values | names_for(_workspace(settings), named, account=values.get("account"))
 
 
 def with_titles_in(settings: Settings, message: str) -> str:
@@ -257,27 +246,13 @@ def with_titles_in(settings: Settings, message: str) -> str:
     if not _KEY_IN_TEXT.search(message):
         return message
     from seedless.app.key_names import known_titles, with_titles  # only where a command failed
-    from seedless.cli.workspace import CommandWorkspace
 
-    return with_titles(message, known_titles(CommandWorkspace(settings)))
+    return with_titles(message, known_titles(_workspace(settings)))
 
 
-def _keys_in(value: object) -> bool:
+def _has_key(value: object) -> bool:
     texts = value if isinstance(value, tuple) else (value,)
     return any(isinstance(text, str) and _KEY.fullmatch(text) for text in texts)
-
-
-def _name(store: Store, text: str, account: str | None) -> str:
-    """Return the name of the account, or of the user of *account*, whose key *text* is; else *text*."""
-    from seedless.nkey import PublicKey  # few commands are given a key
-
-    try:
-        address = store.find(PublicKey.parse(text)) if _KEY.fullmatch(text) else None
-    except SeedlessError:
-        return text
-    if address is None or (len(address) > 1 and account not in {None, address[0]}):
-        return text
-    return address[-1]
 
 
 json_options = _shared()

@@ -14,7 +14,6 @@ from seedless.app.key_names import known_titles, with_titles
 from seedless.app.pipeline import usual_lines
 from seedless.change import Statement
 from seedless.cli import consent, printing
-from seedless.cli.render.findings import findings_data
 from seedless.diff import AccountClaims, Difference, Effect, Wording, diff_change
 from seedless.diff.line import word
 from seedless.findings import Severity
@@ -238,6 +237,6 @@ def plan_data(workspace: CommandWorkspace, made: Preview[object]) -> dict[str, o
         ],
         "files_removed": [str(path) for path in made.removed_files],
         "policy": workspace.policy.digest if workspace.policy else None,
-        "findings": findings_data(report.findings),
-        "lifted": findings_data(report.waived),
+        "findings": [one.data() for one in report.findings],
+        "lifted": [one.data() for one in report.waived],
     }

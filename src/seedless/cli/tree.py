@@ -12,7 +12,6 @@ from seedless import store_tree
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import store_options
-from seedless.cli.render.findings import findings_data
 from seedless.cli.values import output_option
 from seedless.cli.workspace import CommandWorkspace
 from seedless.store import atomic
@@ -76,7 +75,7 @@ def _data(node: TreeNode) -> dict[str, object]:
         for name in ("signing_keys", "exports", "imports"):
             data[name] = [dataclasses.asdict(one) for one in getattr(node, name)]
     children = [_data(child) for child in node.children]
-    return data | {"findings": findings_data(node.findings), "children": children}
+    return data | {"findings": [one.data() for one in node.findings], "children": children}
 
 
 def _line(node: TreeNode) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from seedless.cli.lazy import LazyGroup
 
 _COMMANDS = {
-    "add": ("add", "Create the account NAME."),
+    "add": ("edit", "Create the account NAME."),
     "edit": ("edit", "Edit the account NAME."),
     "show": ("show", "Show the account NAME."),
     "list": ("show", "List the accounts; exit 3 when one is damaged."),

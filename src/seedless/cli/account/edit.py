@@ -1,14 +1,52 @@
-"""`seedless account edit`: the jwt of an account, but for parts with commands of their own."""
+"""`seedless account add` and `account edit`; some parts of an account have commands of their own."""
 
 from __future__ import annotations
 
 import click
 
-from seedless.cli.claims_options import ClaimsOptions, account_edits, several
+from seedless.cli import printing
+from seedless.cli.claims_options import ClaimsOptions, account_claims, account_edits, several
 from seedless.cli.command import command
 from seedless.cli.edits import EditPreview, edit_options
-from seedless.cli.key_options import force_option, issuer_option
+from seedless.cli.key_options import force_option, issuer_option, public_key_option
+from seedless.cli.options import sign_options
+from seedless.cli.render import describe
+from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
+from seedless.nkey import PublicKey, Role
+from seedless.text import shown
+
+
+@command()
+@click.argument("name")
+@public_key_option(Role.ACCOUNT)
+@issuer_option
+@account_claims
+@sign_options
+def add(
+    workspace: CommandWorkspace,
+    *,
+    name: str,
+    public_key: PublicKey | None,
+    issuer: str | None,
+    options: ClaimsOptions,
+) -> None:
+    """Create the account NAME.
+
+    Its key is made on a token, or given with --public-key. In a managed store, whose operator is somebody
+    else (operator import), the account signs itself, as in nsc: the jwt is a request to the operator, who
+    signs it with: seedless import account.
+
+    \b
+    Example:
+      seedless account add ORDERS --token pkcs11:token=ACME --js-disk-storage 10G
+    """
+    with workspace.lock():
+        made = workspace.accounts.add(name, options.change(workspace), public_key=public_key, issuer=issuer)
+        jwt = sign_preview(workspace, made)
+    if str(jwt.issuer) == jwt.claims.sub:
+        printing.report(f"send this request to the operator: seedless account show {shown(name)} --raw")
+    workspace.emit(describe.data(jwt), f"account {name}: {jwt.claims.sub}")
 
 
 @command()

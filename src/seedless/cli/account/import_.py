@@ -25,11 +25,10 @@ from seedless.cli.account.parts import (
     subject_option,
 )
 from seedless.cli.command import group
-from seedless.cli.edits import EditPreview, edit_options, print_edited
+from seedless.cli.edits import EditPreview, edit_options
 from seedless.cli.input_files import read_jwt
 from seedless.cli.key_options import issuer_option
-from seedless.cli.options import sign_options, store_options
-from seedless.cli.review import sign_preview
+from seedless.cli.options import store_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.jwt import Jwt
@@ -63,7 +62,7 @@ def import_() -> None:
     *_IMPORT,
 )
 @issuer_option
-@sign_options
+@edit_options
 def add(
     workspace: CommandWorkspace,
     *,
@@ -74,7 +73,7 @@ def add(
     kind: Kind | None,
     issuer: str | None,
     given: dict[str, object],
-) -> None:
+) -> EditPreview:
     """Import a subject of another account.
 
     With an activation account, subject and kind are those of the activation, where no option sets
@@ -90,9 +89,7 @@ def add(
         source=src_account, subject=remote_subject, kind=kind, token=token, activation=read
     )
     new = msgspec.structs.replace(base, **given)
-    with workspace.lock():
-        edited = sign_preview(workspace, workspace.imports.add(account, new, issuer=issuer))
-    print_edited(workspace, edited)
+    return workspace.imports.add(account, new, issuer=issuer)
 
 
 @import_.command()
@@ -109,7 +106,7 @@ def add(
     *_IMPORT,
 )
 @issuer_option
-@sign_options
+@edit_options
 def edit(
     workspace: CommandWorkspace,
     *,
@@ -119,7 +116,7 @@ def edit(
     kind: Kind | None,
     issuer: str | None,
     given: dict[str, Any],
-) -> None:
+) -> EditPreview:
     """Change an import of an account.
 
     --subject is its subject here or in the other account. What no option names stays.
@@ -136,12 +133,7 @@ def edit(
     def change(old: Import) -> Import:
         return msgspec.structs.replace(old, **changes)
 
-    with workspace.lock():
-        edited = sign_preview(
-            workspace,
-            workspace.imports.edit(account, subject, change, source=src_account, kind=kind, issuer=issuer),
-        )
-    print_edited(workspace, edited)
+    return workspace.imports.edit(account, subject, change, source=src_account, kind=kind, issuer=issuer)
 
 
 @import_.command()

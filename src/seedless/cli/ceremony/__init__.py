@@ -16,7 +16,7 @@ _COMMANDS = {
     "check": ("check", "Check a ceremony afterwards: no token, no store, no network."),
     "rehearse": ("rehearse", "Rehearse the whole ceremony on a temporary token."),
     "inventory": ("inventory", "Compare the keys of the transcripts with the tokens."),
-    "report": ("report", "Write the report of a ceremony: HTML that prints well."),
+    "report": ("check", "Write the report of a ceremony: HTML that prints well."),
 }
 
 ceremony = LazyGroup(

@@ -1,4 +1,4 @@
-"""`seedless ceremony check`: check a ceremony afterwards."""
+"""`seedless ceremony check` and `ceremony report`: check a ceremony afterwards."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from seedless import file_kind
 from seedless.app.ceremony_checks import is_key_request
 from seedless.ceremony import documents
 from seedless.ceremony.check import CeremonyVerdict
+from seedless.cli import printing
 from seedless.cli.ceremony import options
-from seedless.cli.ceremony.options import FILE
 from seedless.cli.command import command
 from seedless.cli.options import json_options
 from seedless.cli.render.ceremony import audit_data, audit_lines
 from seedless.cli.render.keygen import emit_check
 from seedless.errors import ExitCode
 from seedless.policy import read as read_policy
+from seedless.store import atomic
 from seedless.text import printable, shown
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 @options.request_argument
 @options.result_argument
 @options.operator_key_option
-@click.option("--policy", "policy_file", type=FILE, metavar="FILE", help="The policy that it has to be.")
+@click.option(
+    "--policy", "policy_file", type=options.FILE, metavar="FILE", help="The policy that it has to be."
+)
 @click.option(
     "--recompute", is_flag=True, help="Compute request and result anew too; every byte has to come out again."
 )
@@ -71,3 +74,37 @@ def check(
     audit = workspace.ceremonies.check(request, result, operator_key, policy=policy, recompute=recompute)
     workspace.emit(audit_data(audit), "\n".join(map(printable, audit_lines(audit))))
     return ExitCode.OK if audit.is_good else ExitCode.FINDINGS
+
+
+@command()
+@options.request_argument
+@options.result_argument
+@options.operator_key_option
+@click.option("--output", "-o", type=options.FILE, required=True, metavar="FILE", help="Write the page here.")
+@json_options
+def report(
+    workspace: CommandWorkspace,
+    *,
+    request_file: Path,
+    result_file: Path,
+    operator_key: PublicKey,
+    output: Path,
+) -> int:
+    """Write the report of a ceremony: HTML that prints well.
+
+    It is checked first, as `ceremony check` does, and the verdict is at the top; exit code 3 unless it is
+    complete. With the extra `report` (segno) the page has a QR code of the digest.
+
+    \b
+    Example:
+      seedless ceremony report request.json result.json --operator-key O… -o ceremony.html
+    """
+    atomic.require_new(output)
+    request, result = options.read_ceremony(request_file, result_file)
+    made = workspace.ceremonies.report(request, result, operator_key)
+    made.write(output)
+    if made.lacks_qr_code:
+        printing.report("the page has no QR code: that requires segno, as in pip install 'seedless[report]'")
+    data = {"verdict": str(made.verdict), "path": str(output), "has_qr_code": made.has_qr_code}
+    workspace.emit(data, f"{output}\n{made.verdict}: {made.text}")
+    return ExitCode.OK if made.verdict is CeremonyVerdict.COMPLETE else ExitCode.FINDINGS

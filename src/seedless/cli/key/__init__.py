@@ -6,7 +6,7 @@ from seedless.cli.lazy import LazyGroup
 
 _COMMANDS = {
     "new": ("new", "Create an Ed25519 key that cannot leave the token."),
-    "list": ("list", "List the inventory of keys."),
+    "list": ("show", "List the inventory of keys."),
     "show": ("show", "Show one key: its place, and its attributes."),
     "import": ("import_", "Put keys whose seeds exist already on the token."),
     "public": ("public", "Print the public key of a seed."),

@@ -9,7 +9,7 @@ import click
 from seedless.app.keys import ON_TOKENS
 from seedless.cli import consent, printing
 from seedless.cli.command import command
-from seedless.cli.key.list import entry_data
+from seedless.cli.key.show import entry_data
 from seedless.cli.options import change_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError

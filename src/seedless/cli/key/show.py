@@ -1,23 +1,162 @@
-"""`seedless key show`."""
+"""`seedless key list` and `key show`: the inventory beside a token, and beside what jwts name."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
+from click.core import ParameterSource
 
+from seedless.app.backups import key_backups
+from seedless.app.key_list import list_keys
 from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.key.list import key_data
 from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import token_options
 from seedless.cli.workspace import CommandWorkspace
+from seedless.nkey import PublicKey, Role
+from seedless.pkcs11.uri import KeyUri
 from seedless.text import shown
+from seedless.units import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from seedless.nkey import PublicKey
+    from seedless.app.key_list import ListedKey
+    from seedless.inventory import KeyEntry, KeyPlace
+    from seedless.spares import Backup
+
+
+_NAME, _KEY, _TOKEN = 20, 16, 20  # columns; with the role, the state and the gaps, 80
+_ROLES = {role.name.lower(): role for role in (Role.OPERATOR, Role.ACCOUNT, Role.USER, Role.CURVE)}
+
+
+@command(name="list")
+@click.option("--all", "-A", "everything", is_flag=True, help="Also the keys that only jwts name.")
+@click.option("--role", multiple=True, type=click.Choice(list(_ROLES)), help="Keys of this role alone.")
+@click.option("--filter", "-f", "part", metavar="TEXT", help="Keys alone whose text or name has this in it.")
+@click.option("--backup", "shows_backup", is_flag=True, help="Also what is there when a token is lost.")
+@click.option("--not-referenced", is_flag=True, help="Keys alone that no jwt names.")
+@click.option(
+    "--long", "-l", "is_long", is_flag=True, help="Whole public keys, their fingerprints, and URIs."
+)
+@token_options
+def list_(
+    workspace: CommandWorkspace,
+    *,
+    everything: bool,
+    role: tuple[str, ...],
+    part: str | None,
+    not_referenced: bool,
+    shows_backup: bool,
+    is_long: bool,
+) -> None:
+    """List the inventory of keys.
+
+    With --token also what is on that token, which asks for its PIN. With --all also the keys that jwts of the
+    store name: of users, whose seeds are in creds, and those whose place is not registered. With --backup
+    also whether another token has the key, or one that signs in its place (spare), or shares restore it.
+
+    \b
+    Example:
+      seedless key list
+      seedless key list --token pkcs11:token=ACME
+      seedless key list --backup
+      seedless key list --role account --not-referenced --long
+    """
+    listed = list_keys(
+        workspace,
+        on_token=_is_token_typed(),
+        everything=everything,
+        not_referenced=not_referenced,
+        roles=role,
+        text=part,
+    )
+    found = key_backups(workspace) if shows_backup else None
+    rows = [_data(one) | ({} if found is None else {"backup": _backup_data(found, one)}) for one in listed]
+    header = (
+        "ROLE",
+        "NAME",
+        *(("PUBLIC KEY", "FINGERPRINT") if is_long else ("KEY",)),
+        *(("BACKUP",) if shows_backup else ("STATE",)),
+        *(("URI",) if is_long else ("TOKEN",)),
+    )
+    table = printing.table([_line(row, is_long=is_long) for row in rows], header)
+    workspace.emit({"keys": rows}, table)
+
+
+def _line(row: dict[str, Any], *, is_long: bool) -> tuple[str, ...]:
+    """Return the cells of *row*; the short ones fit 80 columns, and a key is found by its beginning."""
+    role, name, key = row["role"] or "-", shown(row["name"] or ""), row["public_key"] or "-"
+    state = _backup_text(row["backup"]) if "backup" in row else row["state"]
+    if is_long:
+        fingerprint = PublicKey.parse(key).fingerprint if row["public_key"] else "-"
+        return role, name, key, fingerprint, state, row["uri"] or "-"
+    uris = [row["uri"], *(spare["uri"] for spare in row.get("spares", ()))]
+    tokens = ", ".join(shown(KeyUri.parse(uri).token or "-") for uri in uris if uri) or "-"
+    return role, _cut(name, _NAME), _cut(key, _KEY), state, _cut(tokens, _TOKEN)
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _backup_data(found: Mapping[PublicKey, Backup], key: ListedKey) -> dict[str, object] | None:
+    """Return what --json prints of the backup of *key*; None for one that the inventory does not have."""
+    backup = found.get(key.public_key) if key.public_key else None
+    return {"kind": backup.kind, "checked_at": backup.checked_at or None} if backup else None
+
+
+def _backup_text(backup: dict[str, Any] | None) -> str:
+    if backup is None:
+        return "-"
+    day = f" {moment(backup['checked_at'])[:10]}" if backup["checked_at"] else ""
+    return f"{backup['kind']}{day}"
+
+
+def entry_data(entry: KeyEntry) -> dict[str, object]:
+    """Return an entry of the inventory as --json prints it."""
+    return {
+        "public_key": str(entry.public_key),
+        "role": entry.role.name.lower(),
+        "name": entry.name,
+        "uri": entry.uri,
+        "made": entry.made,
+        "at": entry.at,
+        "checked_at": entry.checked_at or None,
+        "spares": [_place_data(place) for place in entry.spares],
+        "attested": msgspec.to_builtins(entry.attested),
+    }
+
+
+def _place_data(place: KeyPlace) -> dict[str, Any]:
+    return msgspec.structs.asdict(place) | {"checked_at": place.checked_at or None}
+
+
+def key_data(key: ListedKey) -> dict[str, object]:
+    """Return a key that is on a token as --json prints it."""
+    return {
+        "public_key": str(key.public_key) if key.public_key else None,
+        "role": key.role.name.lower() if key.role else None,
+        "name": key.name,
+        "type": key.key_type,
+        "uri": key.uri,
+    }
+
+
+def _data(key: ListedKey) -> dict[str, object]:
+    if key.entry is not None:
+        return entry_data(key.entry) | {"state": key.state}
+    data = key_data(key) | {"state": key.state}
+    if not key.key_type:
+        del data["type"]
+    return data
+
+
+def _is_token_typed() -> bool:
+    """Return whether --token was typed: one that the environment names for all commands asks for no list."""
+    return click.get_current_context().get_parameter_source("token") is ParameterSource.COMMANDLINE
 
 
 _LABELS = 20  # characters

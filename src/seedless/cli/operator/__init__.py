@@ -11,7 +11,7 @@ _COMMANDS = {
     "list": ("show", "List the operators; exit 3 when one is damaged."),
     "signing-key": ("edit", "Edit the signing keys of the operator."),
     "import": ("import_", "Create or update the store of another's operator."),
-    "replace": ("replace", "Sign the accounts of PREVIOUS by this operator, its spare."),
+    "replace": ("reissue", "Sign the accounts of PREVIOUS by this operator, its spare."),
     "reissue": ("reissue", "Replace the identity key of the operator."),
 }
 

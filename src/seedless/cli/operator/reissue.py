@@ -1,4 +1,4 @@
-"""`seedless operator reissue`: a new identity key for the operator."""
+"""`seedless operator reissue` and `operator replace`: a new identity key, or a spare operator."""
 
 from __future__ import annotations
 
@@ -48,3 +48,26 @@ def reissue(
     claims = done.jwt.claims
     text = f"operator {shown(claims.name)}: {done.previous_key} is replaced by {claims.sub}"
     workspace.emit(data, text_of([text, "what must change:", *done.servers_must]))
+
+
+@command()
+@click.argument("previous", metavar="PREVIOUS")
+@sign_options
+def replace(workspace: CommandWorkspace, *, previous: str) -> None:
+    """Sign the accounts of PREVIOUS by this operator, its spare.
+
+    Both are in one folder, and servers list both: seedless server config --spare-operator. Then servers take
+    the accounts without a restart, once they are pushed, and users stay connected. Users keep their jwts and
+    creds, since their accounts signed them.
+
+    \b
+    Example:
+      seedless operator replace ACME --operator ACME-SPARE
+    """
+    with workspace.lock():
+        done = sign_preview(workspace, workspace.operators.replace(previous))
+    data = describe.data(done.jwt) | {"previous": previous, "accounts": list(done.accounts)}
+    names = ", ".join(map(shown, done.accounts)) or "no account"
+    text = f"operator {shown(done.jwt.claims.name)} signed in place of {shown(previous)}: {names}"
+    push = f"seedless push --all --operator {shown(done.jwt.claims.name)}"
+    workspace.emit(data, f"{text}\nnow push them: {push}")

@@ -12,7 +12,6 @@ from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, drill_options
 from seedless.cli.recovery.options import PATH
-from seedless.cli.render.findings import findings_data
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import ExitCode, UsageError
 from seedless.text import printable, shown
@@ -86,7 +85,7 @@ def _data(found: Drill) -> dict[str, object]:
         "signed": found.signed,
         "returned": list(map(str, found.returned)),
         "missing": list(found.missing),
-        "findings": findings_data(found.findings),
+        "findings": [one.data() for one in found.findings],
     }
 
 

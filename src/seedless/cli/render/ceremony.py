@@ -12,7 +12,6 @@ from seedless.ceremony.check import CeremonyVerdict
 from seedless.ceremony.judgement import waived_texts
 from seedless.ceremony.request import REHEARSAL
 from seedless.cli import printing
-from seedless.cli.render.findings import findings_data
 from seedless.cli.review import heading, lines, placed, show_findings, show_reset_times
 from seedless.diff import Wording
 from seedless.text import printable, shown
@@ -123,7 +122,7 @@ def review_data(review: CeremonyReview) -> dict[str, object]:
             }
             for change, differences in review.differences()
         ],
-        "findings": findings_data(review.report.findings),
+        "findings": [one.data() for one in review.report.findings],
         "lifted": list(waived_texts(review.report)),
     }
 

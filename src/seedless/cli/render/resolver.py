@@ -8,7 +8,6 @@ import click
 
 from seedless.app.key_names import known_titles
 from seedless.cli import printing
-from seedless.cli.render.findings import findings_data
 from seedless.cli.review import line, show_findings
 from seedless.diff import Wording
 from seedless.resolver import PushStatus, listed
@@ -89,8 +88,8 @@ def push_data(push: PushPreview, sent: Sequence[SentAccount], *, dry_run: bool) 
         "left": [left_data(one) for one in push.left],
         "returned": list(push.returned),
         "damaged": [{"name": name, "error": error} for name, error in push.damaged.items()],
-        "findings": findings_data(push.report.findings),
-        "lifted": findings_data(push.report.waived),
+        "findings": [one.data() for one in push.report.findings],
+        "lifted": [one.data() for one in push.report.waived],
     }
 
 

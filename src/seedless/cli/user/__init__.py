@@ -5,7 +5,7 @@ from __future__ import annotations
 from seedless.cli.lazy import LazyGroup
 
 _COMMANDS = {
-    "add": ("add", "Create the user NAME of an account."),
+    "add": ("edit", "Create the user NAME of an account."),
     "edit": ("edit", "Change a user: permissions, limits, times, tags."),
     "show": ("show", "Show the user NAME of an account."),
     "list": ("show", "List users; exit 3 when one is damaged."),

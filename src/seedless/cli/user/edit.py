@@ -1,18 +1,58 @@
-"""`seedless user edit` and `seedless user rename`: a user's jwt is signed again, with something changed."""
+"""`seedless user add`, `user edit` and `user rename`: the jwt of a user."""
 
 from __future__ import annotations
 
 import click
 
-from seedless.cli.claims_options import ClaimsOptions, user_edits
+from seedless.cli.claims_options import ClaimsOptions, user_claims, user_edits
 from seedless.cli.command import command
 from seedless.cli.edits import EditPreview, edit_options
-from seedless.cli.key_options import account_option, issuer_option
+from seedless.cli.key_options import account_option, issuer_option, public_key_option
 from seedless.cli.options import sign_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
+from seedless.nkey import PublicKey, Role
 from seedless.text import shown
+
+
+@command()
+@click.argument("name")
+@account_option
+@public_key_option(Role.USER)
+@click.option("--on-token", is_flag=True, help="Make the user's key on a token.")
+@issuer_option
+@user_claims
+@sign_options
+def add(
+    workspace: CommandWorkspace,
+    *,
+    name: str,
+    account: str,
+    public_key: PublicKey | None,
+    on_token: bool,
+    issuer: str | None,
+    options: ClaimsOptions,
+) -> None:
+    """Create the user NAME of an account.
+
+    Its key is made here and goes into a creds file (0600); or it is the user's own, --public-key; or it
+    is made on a token, --on-token.
+
+    \b
+    Example:
+      seedless user add -a ORDERS app --allow-pub 'orders.>' --allow-sub '_INBOX.>'
+    """
+    change = options.change(workspace)
+    with workspace.lock():
+        made = workspace.users.add(
+            account, name, change, public_key=public_key, on_token=on_token, issuer=issuer
+        )
+        added = sign_preview(workspace, made)
+    creds = added.creds_path
+    data = describe.data(added.jwt) | {"account": account, "creds": str(creds) if creds else None}
+    text = f"user {name}: {added.jwt.claims.sub}" + (f"\ncreds: {creds}" if creds else "")
+    workspace.emit(data, text)
 
 
 @command()
