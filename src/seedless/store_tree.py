@@ -37,10 +37,22 @@ class TreeExchange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyOnToken:
+    """What the inventory has about a key: its name, and its backup as `seedless.spares` has it."""
+
+    name: str
+    backup: str = ""
+
+
+_ELSEWHERE = KeyOnToken(name="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TreeSigningKey:
-    """A signing key, its role when it is a scope, and its backup as `seedless.spares` has it."""
+    """A signing key, its name in the inventory, its role when it is a scope, and its backup."""
 
     key: str
+    name: str = ""
     role: str | None
     on_token: bool
     backup: str = ""
@@ -68,12 +80,16 @@ class TreeNode:
 
 
 def tree(
-    store: Store, on_tokens: Mapping[str, str], findings: Mapping[str, tuple[Finding, ...]], *, users: bool
+    store: Store,
+    on_tokens: Mapping[str, KeyOnToken],
+    findings: Mapping[str, tuple[Finding, ...]],
+    *,
+    users: bool,
 ) -> TreeNode:
     """Return *store* as a tree, without its users if they are not wanted.
 
-    *on_tokens* are public keys of which it is known where they are, and their backups; *findings* has what
-    was found about a jwt by its name, as in `account ORDERS`.
+    *on_tokens* has the public keys that the inventory has; *findings* has what was found about a jwt by its
+    name, as in `account ORDERS`.
     """
     accounts = []
     for account in store.children():
@@ -85,7 +101,7 @@ def tree(
 
 def _node(
     store: Store,
-    on_tokens: Mapping[str, str],
+    on_tokens: Mapping[str, KeyOnToken],
     findings: Mapping[str, tuple[Finding, ...]],
     *address: str,
     children: tuple[TreeNode, ...] = (),
@@ -106,7 +122,7 @@ def _node(
         name=jwt.claims.name,
         subject=jwt.claims.sub,
         on_token=jwt.claims.sub in on_tokens,
-        backup=on_tokens.get(jwt.claims.sub, ""),
+        backup=on_tokens.get(jwt.claims.sub, _ELSEWHERE).backup,
         expires=jwt.claims.exp,
         signing_keys=tuple(_signing_keys(jwt, on_tokens)),
         exports=tuple(_exports(body)),
@@ -116,14 +132,16 @@ def _node(
     )
 
 
-def _signing_keys(jwt: Jwt[object], on_tokens: Mapping[str, str]) -> Iterator[TreeSigningKey]:
+def _signing_keys(jwt: Jwt[object], on_tokens: Mapping[str, KeyOnToken]) -> Iterator[TreeSigningKey]:
     for entry in getattr(jwt.claims.body, "signing_keys", ()):
         key = signing_key(entry)
+        known = on_tokens.get(key, _ELSEWHERE)
         yield TreeSigningKey(
             key=key,
+            name=known.name,
             role=entry.role if isinstance(entry, Scope) else None,
             on_token=key in on_tokens,
-            backup=on_tokens.get(key, ""),
+            backup=known.backup,
         )
 
 
@@ -188,6 +206,7 @@ def dot(root: TreeNode) -> str:
     """Return *root* as a graph in the DOT language (Graphviz)."""
     ids = _ids(root)
     lines = ["digraph seedless {", "  rankdir=LR;", '  node [shape=box, fontname="sans-serif"];']
+    lines.append('  edge [fontname="sans-serif", fontsize=12];')
     for node in nodes(root):
         lines.append(f"  {ids[id(node)]} [label={_dot_text(_labels(node))}{_dot_style(node)}];")
         for number, key in enumerate(node.signing_keys):
@@ -246,7 +265,11 @@ def _labels(node: TreeNode) -> list[str]:
 
 def _key_labels(key: TreeSigningKey) -> list[str]:
     role = [f"role {key.role}"] if key.role else []
-    return ["signing key", *role, f"{key.key[:12]}…{' on a token' if key.on_token else ''}"]
+    return [
+        f"signing key {key.name}".rstrip(),
+        *role,
+        f"{key.key[:12]}…{' on a token' if key.on_token else ''}",
+    ]
 
 
 def _export(one: TreeExchange) -> str:

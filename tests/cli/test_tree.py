@@ -66,3 +66,12 @@ def test_without_graphviz_svg_says_what_to_install(traders: Cli) -> None:
     done = traders.run("tree", "--format", "svg", PATH="/nowhere")
     assert (done.code, done.out) == (2, "")
     assert "install Graphviz, or take --format dot" in done.err
+
+
+def test_a_signing_key_on_a_token_has_its_name_in_every_form(desk: Cli) -> None:
+    desk.ok("operator", "add", "ACME", "--generate-signing-key")
+    (key,) = desk.ok("tree", "--json").data["signing_keys"]
+    assert (key["name"], key["on_token"]) == ("ACME signing", True)
+    assert f"signing key ACME signing ({key['key'][:12]}…)  on a token" in desk.ok("tree").out
+    assert f'"signing key ACME signing<br>{key["key"][:12]}…' in desk.ok("tree", "--format", "mermaid").out
+    assert f'"signing key ACME signing\\n{key["key"][:12]}…' in desk.ok("tree", "--format", "dot").out

@@ -110,11 +110,15 @@ def tree(workspace: Workspace, *, users: bool = True, backups: bool = False) -> 
     from seedless.lint import lint_store  # a diff judges nothing
 
     findings = {judged.what: judged.findings for judged in lint_store(workspace.store, workspace.now)}
-    on_tokens = {str(entry.public_key): "" for entry in workspace.inventory()}
+    kinds = {}
     if backups:
         from seedless.app.backups import key_backups  # reads every store
 
-        on_tokens |= {str(key): backup.kind for key, backup in key_backups(workspace).items()}
+        kinds = {key: backup.kind for key, backup in key_backups(workspace).items()}
+    on_tokens = {
+        str(entry.public_key): store_tree.KeyOnToken(name=entry.name, backup=kinds.get(entry.public_key, ""))
+        for entry in workspace.inventory()
+    }
     return store_tree.tree(workspace.store, on_tokens, findings, users=users)
 
 

@@ -18,8 +18,6 @@ from seedless.store import atomic
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from seedless.store_tree import TreeExchange, TreeNode, TreeSigningKey
 
 _MARKS = {"damaged": "red", "error": "red", "warning": "yellow"}
@@ -43,8 +41,7 @@ def tree(workspace: CommandWorkspace, *, form: str, users: bool, detail: bool, o
       seedless tree --format mermaid --no-users -o accounts.mmd
     """
     root = workspace.tree(users=users, backups=detail or workspace.options.as_json)
-    names = {str(entry.public_key): entry.name for entry in workspace.inventory()}
-    text = _drawn(root, form, names, detail=detail)
+    text = _drawn(root, form, detail=detail)
     data = _data(root)
     if output:
         atomic.write_new({output: text if text.endswith("\n") else f"{text}\n"})
@@ -55,7 +52,7 @@ def tree(workspace: CommandWorkspace, *, form: str, users: bool, detail: bool, o
     workspace.emit(data, text.removesuffix("\n"))
 
 
-def _drawn(root: TreeNode, form: str, names: Mapping[str, str], *, detail: bool) -> str:
+def _drawn(root: TreeNode, form: str, *, detail: bool) -> str:
     match form:
         case "mermaid":
             return store_tree.mermaid(root)
@@ -63,7 +60,7 @@ def _drawn(root: TreeNode, form: str, names: Mapping[str, str], *, detail: bool)
             return store_tree.dot(root)
         case "svg":
             return store_tree.svg(root)
-    return "\n".join([_line(root), *_branches(root, names, detail=detail)])
+    return "\n".join([_line(root), *_branches(root, detail=detail)])
 
 
 def _data(node: TreeNode) -> dict[str, object]:
@@ -89,8 +86,8 @@ def _line(node: TreeNode) -> str:
     return f"{line}  {click.style(f'{found}: {codes}', fg=_MARKS[found])}" if found else line
 
 
-def _key_line(key: TreeSigningKey, names: Mapping[str, str]) -> str:
-    name, role = names.get(key.key, ""), f" role {shown(key.role)}" if key.role else ""
+def _key_line(key: TreeSigningKey) -> str:
+    name, role = key.name, f" role {shown(key.role)}" if key.role else ""
     short = f"{key.key[:12]}…"
     return f"signing key {f'{shown(name)} ({short})' if name else short}{role}{_place(key)}"
 
@@ -105,12 +102,12 @@ def _exchange_line(word: str, exchange: TreeExchange) -> str:
     return f"{word} {exchange.type} {shown(exchange.subject)}{whose}{', private' if exchange.private else ''}"
 
 
-def _branches(node: TreeNode, names: Mapping[str, str], *, detail: bool) -> list[str]:
-    leaves: list[tuple[str, list[str]]] = [(_key_line(key, names), []) for key in node.signing_keys]
+def _branches(node: TreeNode, *, detail: bool) -> list[str]:
+    leaves: list[tuple[str, list[str]]] = [(_key_line(key), []) for key in node.signing_keys]
     if detail:
         leaves += [(_exchange_line("export", one), []) for one in node.exports]
         leaves += [(_exchange_line("import", one), []) for one in node.imports]
-    leaves += [(_line(child), _branches(child, names, detail=detail)) for child in node.children]
+    leaves += [(_line(child), _branches(child, detail=detail)) for child in node.children]
     drawn = []
     for index, (line, below) in enumerate(leaves):
         last = index == len(leaves) - 1
