@@ -140,7 +140,12 @@ def test_keys_of_a_specification_are_reviewed_witnessed_created_checked_register
     assert (checked["verdict"], checked["transcript"]) == ("complete", done.data["transcript"])
     page = cli.home / "report.html"
     cli.ok("ceremony", "report", *paths, "-o", str(page))
-    for text in ("Before the ceremony", "the camera was off for 2 minutes", "bag 4711: the token", operator):
+    for text in (
+        "Before the ceremony", "the camera was off for 2 minutes", "bag 4711: the token",
+        "<strong>Keys in software</strong>: operator ACME, operator ACME signing, account SYS. Whoever can",
+        f"<h3>operator ACME<br><code>{operator}</code></h3>",
+        f"<tr><th>operator ACME</th><td>3<br><code>{operator}</code></td></tr>",
+    ):  # fmt: skip
         assert text in page.read_text()
     cli.ok("ceremony", "keys", str(cli.home / "result.json"))
     policy = cli.ok("policy", "explain", str(cli.home / "policy.toml"))

@@ -109,7 +109,7 @@ def report(checked: CeremonyCheck, *, qr: str | None = None) -> str:
     if request is not None and progress is not None:
         names = progress.titles
         parts += [
-            _software(progress, names),
+            software_html(progress.driver_report, names),
             _summary(request, progress, names),
             _digests(request, progress, checked, qr),
             _changes(request, progress, names),
@@ -158,13 +158,9 @@ def verdict_html(word: str, text: str, hint: str) -> str:
     return f'<div class="verdict {word}"><strong>{word}</strong>: {text_html(text)}{more}</div>'
 
 
-def _software(progress: CeremonyProgress, names: Mapping[str, str]) -> str:
+def software_html(reports: Mapping[str, Mapping[str, object]], names: Mapping[str, str]) -> str:
     """Return a warning that names the keys whose token was a program, as its driver reported it."""
-    keys = [
-        key
-        for key, driver_report in progress.driver_report.items()
-        if any(SOFTWARE in str(one) for one in driver_report.values())
-    ]
+    keys = [key for key, one in reports.items() if any(SOFTWARE in str(value) for value in one.values())]
     if not keys:
         return ""
     named = ", ".join(names.get(key, key) for key in keys)

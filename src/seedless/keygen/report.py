@@ -13,6 +13,7 @@ from seedless.ceremony.report import (
     page_html,
     people_html,
     readiness_html,
+    software_html,
     text_html,
     verdict_html,
 )
@@ -31,8 +32,10 @@ def key_report(checked: KeygenCheck, *, qr: str | None = None) -> str:
     title = f"Keys created for the operator{name}"
     parts = [f"<h1>{text_html(title)}</h1>", verdict_html(str(checked.verdict), checked.text, checked.hint)]
     if request is not None and so_far is not None:
-        opened = so_far.opened or {}
+        opened, names = so_far.opened or {}, so_far.titles
+        reports = {str(key.public_key): key.driver_report for key in so_far.keys}
         parts += [
+            software_html(reports, names),
             _summary(request, so_far),
             _digests(request, so_far, qr),
             "<h2>What was requested</h2>",
@@ -40,7 +43,7 @@ def key_report(checked: KeygenCheck, *, qr: str | None = None) -> str:
             _shares(so_far),
             readiness_html(so_far.readiness),
             "<h2>Keys: what the driver reports</h2>",
-            *(key_html(str(key.public_key), key.driver_report, key.name) for key in so_far.keys),
+            *(key_html(key, one, names[key]) for key, one in reports.items()),
             _signatures(so_far),
             people_html(opened.get("present", [])),
         ]
@@ -80,5 +83,9 @@ def _shares(so_far: KeygenProgress) -> str:
 
 def _signatures(so_far: KeygenProgress) -> str:
     """Return how many signatures each key has made: what the log of its device has to contain."""
-    rows = [(str(count), code_html(key)) for key, count in so_far.signatures_in_all.items()]
+    names = so_far.titles
+    rows = [
+        (text_html(names.get(key, "")), f"{count}<br>{code_html(key)}")
+        for key, count in so_far.signatures_in_all.items()
+    ]
     return f"<h2>Signatures of each key, challenges included</h2>{facts_html(rows)}"

@@ -108,6 +108,11 @@ class KeygenProgress:
     is_ended: bool = False
 
     @property
+    def titles(self) -> dict[str, str]:
+        """What each key is called, as in `operator ACME`."""
+        return {str(key.public_key): f"{key.public_key.role.name.lower()} {key.name}" for key in self.keys}
+
+    @property
     def signatures_in_all(self) -> dict[str, int]:
         """How many signatures each key has made at the end, the receipt included."""
         return {key: count + 1 for key, count in self.signatures.items()}
