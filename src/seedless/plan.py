@@ -256,10 +256,12 @@ def revoked(
 
 def resigned(change: Change, around: tuple[Jwt[object], ...], now: int) -> Intent:
     """Plan one *change* beside the jwts *around* it."""
-    return Intent(lambda _: Plan((change,), now, around))
+    return Plan((change,), now, around).intent
 
 
-def issuing_key(parent: Claims[Any], known: Collection[str], wanted: str | None = None) -> PublicKey:
+def issuing_key(
+    parent: Claims[Any], known: Collection[str], wanted: str | PublicKey | None = None
+) -> PublicKey:
     """Return the key of *parent* that is to issue: the one *wanted* (key or role), else a *known* one.
 
     A signing key is preferred to the identity, and a plain one to a scope. Of several, one on the token of
@@ -269,6 +271,7 @@ def issuing_key(parent: Claims[Any], known: Collection[str], wanted: str | None 
     body = parent.body
     entries = body.signing_keys if isinstance(body, Account | Operator) else ()
     if wanted is not None:
+        wanted = str(wanted)
         for entry in entries:
             if wanted in {signing_key(entry), entry.role if isinstance(entry, Scope) else None}:
                 return PublicKey.parse(signing_key(entry))

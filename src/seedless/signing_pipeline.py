@@ -81,6 +81,11 @@ class Plan(msgspec.Struct, frozen=True):
     store_writes: tuple[StoreWrite, ...] = ()
 
     @property
+    def intent(self) -> Intent:
+        """The intent of which it is made: no key has yet to be created."""
+        return Intent(lambda _: self)
+
+    @property
     def context(self) -> Context:
         """What the changes are judged against: the claims as they will be once the plan is done."""
         current = {jwt.claims.sub: jwt for jwt in self.around}
@@ -123,6 +128,13 @@ class Intent(msgspec.Struct, frozen=True):
     new_keys: tuple[NewKey, ...] = ()
     reset_time: frozenset[str] = frozenset()
     is_final: bool = False
+
+    @classmethod
+    def of_key(cls, key: PublicKey | NewKey, plan: Callable[[PublicKey], Plan]) -> Intent:
+        """Return the intent of a *plan* that is made of *key*, which is created first where it is new."""
+        if isinstance(key, NewKey):
+            return cls(lambda created: plan(created[key]), (key,))
+        return plan(key).intent
 
     def planned(self, made: Mapping[NewKey, PublicKey]) -> Plan:
         """Return the plan with the keys that were *made*, dated so that what it signs is of use."""

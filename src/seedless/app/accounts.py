@@ -98,7 +98,7 @@ class Accounts:
             subject,
             claims,
             operator=operator,
-            issuer=_issuer(workspace, operator.claims, None if issuer is None else str(issuer)),
+            issuer=_issuer(workspace, operator.claims, issuer),
             now=now,
         )
         return preview(workspace, intent, lambda jwts: jwts[0], notices=notices)
@@ -140,7 +140,7 @@ class Accounts:
             (name,),
             lambda _, keys: with_keys(after, keys, removed),
             reason=reason,
-            issuer=None if issuer is None else str(issuer),
+            issuer=issuer,
             subjects=subjects,
             notices=(*notices, *reused),
         )
@@ -179,11 +179,12 @@ class Accounts:
         self, old: str, new: str, *, issuer: str | PublicKey | None = None
     ) -> Preview[Edited[Account]]:
         """Preview the account *old* under the name *new*; users and creds move with it, its key stays."""
-        key = None if issuer is None else str(issuer)
-        return renaming.rename_account(self._workspace, old, new, issuer=key)
+        return renaming.rename_account(self._workspace, old, new, issuer=issuer)
 
 
-def _issuer(workspace: Workspace, operator: Claims[Operator], wanted: str | None) -> PublicKey | None:
+def _issuer(
+    workspace: Workspace, operator: Claims[Operator], wanted: str | PublicKey | None
+) -> PublicKey | None:
     """Return the key of *operator* that issues an account; None where that is the account itself."""
     known = workspace.known_keys()
     issuer = issuing_key(operator, known, wanted)

@@ -114,7 +114,7 @@ class AuthCallouts:
         if authorization == was:
             return nothing_to_do(workspace, CalloutEdited(before, changed=False))
         after = replace(before.claims, body=replace(before.claims.body, authorization=authorization))
-        key = issuer_of(workspace, before, after, None if issuer is None else str(issuer))
+        key = issuer_of(workspace, before, after, issuer)
         address = (before.claims.name.strip(),)
         step = changed(after, key, replaces=before, now=now, reason="auth callout", address=address)
         around = workspace.around(after, keys=(str(key), str(before.issuer)))

@@ -36,7 +36,7 @@ from seedless.errors import Refused, SeedlessError, StoreError, UsageError
 from seedless.jwt import Claims, Jwt
 from seedless.nkey import PublicKey, Role
 from seedless.seeds import SoftwareKey
-from seedless.signing_pipeline import Intent, Plan
+from seedless.signing_pipeline import Plan
 from seedless.store import atomic
 from seedless.text import quoted, shown
 from seedless.units import moment
@@ -206,7 +206,7 @@ class Delegations:
         role: str,
         expiry: Time,
         file: str | Path | None = None,
-        issuer: str | None = None,
+        issuer: str | PublicKey | None = None,
     ) -> Preview[DelegatedKey]:
         """Preview a new software signing key of *account*, with the template of *role*, until *expiry*.
 
@@ -265,7 +265,7 @@ class Delegations:
         *,
         expiry: Time,
         file: str | Path | None = None,
-        issuer: str | None = None,
+        issuer: str | PublicKey | None = None,
     ) -> Preview[DelegatedKey]:
         """Preview another delegated key beside *key*, of the same account and role, until *expiry*.
 
@@ -294,7 +294,7 @@ class Delegations:
                 atomic.write({self._path: delegation.text(known)})
 
     def end(
-        self, account: str, *keys: PublicKey | str, now: bool = False, issuer: str | None = None
+        self, account: str, *keys: PublicKey | str, now: bool = False, issuer: str | PublicKey | None = None
     ) -> Preview[Edited[Account]]:
         """Preview *account* without the delegated *keys*; without any, without all that are over.
 
@@ -357,7 +357,7 @@ class Delegations:
         expiry: Time,
         remote: Remote | str | None = None,
         is_pushed: bool = True,
-        issuer: str | None = None,
+        issuer: str | PublicKey | None = None,
     ) -> Iterator[DelegatedKey]:
         """Give a delegated key that all servers have, as `add` does; remove it at the end.
 
@@ -466,7 +466,7 @@ class Delegations:
                 self._remove_locks(gone)
             return Edited(before, changed=False)
 
-        return preview(workspace, Intent(lambda _: empty), finish)
+        return preview(workspace, empty, finish)
 
     def _states(
         self, name: str, account: Claims[Account], recorded: Mapping[str, RecordedDelegation]

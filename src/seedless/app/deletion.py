@@ -23,7 +23,7 @@ from seedless.jwt import Jwt
 from seedless.key_store import stored_seed
 from seedless.nkey import PublicKey
 from seedless.plan import changed, revocations
-from seedless.signing_pipeline import Intent, Plan
+from seedless.signing_pipeline import Plan
 from seedless.text import quoted, shown
 from seedless.trust import is_expired, is_revoked
 
@@ -97,9 +97,8 @@ def delete_account(
             keys_left=tuple(key for key in keys if key in known),
         )
 
-    intent = Intent(lambda _: plan)
     return preview(
-        workspace, intent, finish, files=lambda _: files, removed_files=tuple(files), notices=notices
+        workspace, plan, finish, files=lambda _: files, removed_files=tuple(files), notices=notices
     )
 
 
@@ -173,7 +172,7 @@ def delete_users(
     revoke: bool | None = None,
     creds: bool = False,
     seeds: bool = False,
-    issuer: str | None = None,
+    issuer: str | PublicKey | None = None,
 ) -> Preview[UsersDeleted]:
     """Preview *account* without the users *names*; those whose jwts still hold are revoked.
 
@@ -207,8 +206,7 @@ def delete_users(
             keys_left=tuple(sub for sub in subjects if sub in known),
         )
 
-    intent = Intent(lambda _: plan)
-    return preview(workspace, intent, finish, files=lambda _: files, removed_files=tuple(files))
+    return preview(workspace, plan, finish, files=lambda _: files, removed_files=tuple(files))
 
 
 def _users(workspace: Workspace, account: str, names: Sequence[str], *, creds: bool) -> dict[str, Jwt[User]]:
@@ -238,7 +236,7 @@ def _is_to_revoke(
 
 
 def _revoking(
-    workspace: Workspace, parent: Jwt[Account], users: Sequence[Jwt[User]], issuer: str | None
+    workspace: Workspace, parent: Jwt[Account], users: Sequence[Jwt[User]], issuer: str | PublicKey | None
 ) -> Change | None:
     """Return the change of the account that revokes *users*; None when there are none."""
     if not users:

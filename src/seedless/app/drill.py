@@ -30,7 +30,7 @@ from seedless.pkcs11.uri import KeyUri
 from seedless.plan import changed, issuing_key
 from seedless.recovery import kept
 from seedless.seeds import SoftwareKey
-from seedless.signing_pipeline import Intent, Plan
+from seedless.signing_pipeline import Plan
 from seedless.spares import Backup
 from seedless.store import open_store, operators
 from seedless.store.files import STORES, stores_of
@@ -388,7 +388,7 @@ class _Loss:
             plan = self._plan(child, signer)
             if not plan.changes:
                 return (), 0
-            made = preview(child, Intent(lambda _: plan), len)
+            made = preview(child, plan, len)
             if signs and not made.report.errors:
                 return made.report.findings, made.sign()
             return made.report.findings, 0

@@ -32,16 +32,15 @@ __all__ = [
     "Edited",
     "applied",
     "edit",
+    "edit_account",
     "issuer_of",
     "kept_issuer",
     "stored",
-    "with_body",
     "with_terms",
 ]
 
 B = TypeVar("B")
 Change = Callable[[Claims[B]], Claims[B]]
-BodyChange = Callable[[B], B]
 
 
 class Edited(msgspec.Struct, Generic[B], frozen=True):
@@ -57,7 +56,7 @@ def edit(
     change: Callable[[Claims[Any], tuple[str, ...]], Claims[Any]],
     *,
     reason: str,
-    issuer: str | None = None,
+    issuer: str | PublicKey | None = None,
     subjects: Sequence[PlanSubject] = (),
     notices: Sequence[Notice] = (),
     files: Files = no_files,
@@ -90,6 +89,22 @@ def edit(
     return preview(workspace, Intent(plan, wanted), _edited, notices=notices, files=files, judge=judge)
 
 
+def edit_account(
+    workspace: Workspace,
+    name: str,
+    change: Callable[[Account], Account],
+    reason: str,
+    issuer: str | PublicKey | None = None,
+    notices: Sequence[Notice] = (),
+) -> Preview[Edited[Account]]:
+    """Return the preview of what *change* makes of the body of the account *name*, as `edit` does."""
+
+    def changed(claims: Claims[Account], _: tuple[str, ...]) -> Claims[Account]:
+        return msgspec.structs.replace(claims, body=change(claims.body))
+
+    return edit(workspace, (name,), changed, reason=reason, issuer=issuer, notices=notices)
+
+
 def _edited(jwts: tuple[Jwt[object], ...]) -> Edited[object]:
     (jwt,) = jwts
     return Edited(jwt, changed=True)
@@ -120,7 +135,7 @@ def stored(workspace: Workspace, address: tuple[str, ...]) -> Jwt[Any]:
 
 
 def issuer_of(
-    workspace: Workspace, before: Jwt[object], after: Claims[object], wanted: str | None
+    workspace: Workspace, before: Jwt[object], after: Claims[object], wanted: str | PublicKey | None
 ) -> PublicKey:
     """Return the key that signs *after*: the one *wanted*, else that of *before* where it still may."""
     if isinstance(after.body, Operator):
@@ -136,7 +151,7 @@ def issuer_of(
 
 
 def kept_issuer(
-    parent: Claims[Any], known: Collection[str], before: Jwt[Any], wanted: str | None = None
+    parent: Claims[Any], known: Collection[str], before: Jwt[Any], wanted: str | PublicKey | None = None
 ) -> PublicKey:
     """Return the key of *parent* that signs in place of *before*: the one *wanted*, else the same again.
 
@@ -166,11 +181,6 @@ def parent_of(workspace: Workspace, jwt: Jwt[Any]) -> Claims[Any]:
     raise UsageError(
         f"the account {wanted} of {quoted(jwt.claims.name)} is not in the store", "import it, or pull it"
     )
-
-
-def with_body(change: BodyChange[B]) -> Callable[[Claims[B], tuple[str, ...]], Claims[B]]:
-    """Return the change of claims that *change* of their body is."""
-    return lambda claims, _: msgspec.structs.replace(claims, body=change(claims.body))
 
 
 def applied(change: Change[B] | None, claims: Claims[B]) -> Claims[B]:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 from msgspec.structs import replace
 
-from seedless.app import arguments, edits
+from seedless.app import arguments
 from seedless.app.arguments import Time
-from seedless.app.edits import Edited
+from seedless.app.edits import Edited, edit_account
 from seedless.app.key_names import names_of
 from seedless.app.pipeline import Notice, Preview, preview
 from seedless.app.recorder import no_files
@@ -74,7 +74,9 @@ class Exports:
                 )
             return replace(body, exports=(*body.exports, export))
 
-        return _edit(self._workspace, account, change, f"export {export.type} {export.subject}", issuer)
+        return edit_account(
+            self._workspace, account, change, f"export {export.type} {export.subject}", issuer
+        )
 
     def edit(
         self,
@@ -100,7 +102,7 @@ class Exports:
             old = exported(account, body, subject, kind)
             return with_export(body, old, change(old))
 
-        return _edit(workspace, account, changed, f"export {subject}", issuer, notices)
+        return edit_account(workspace, account, changed, f"export {subject}", issuer, notices)
 
     def remove(
         self, account: str, subject: str, *, kind: Kind | None = None, issuer: str | PublicKey | None = None
@@ -115,7 +117,7 @@ class Exports:
             return replace(body, exports=tuple(one for one in body.exports if one is not gone))
 
         notices = _importers(self._workspace, account, subject, "gets nothing any more")
-        return _edit(self._workspace, account, change, f"export {subject} removed", issuer, notices)
+        return edit_account(self._workspace, account, change, f"export {subject} removed", issuer, notices)
 
     def activate(
         self,
@@ -137,7 +139,7 @@ class Exports:
         """
         workspace = self._workspace
         now, exporter = workspace.refresh(), workspace.account(account).claims
-        key = issuing_key(exporter, workspace.known_keys(), None if issuer is None else str(issuer))
+        key = issuing_key(exporter, workspace.known_keys(), issuer)
         found, notices = _activated_kind(exporter, subject, kind)
         own = "" if str(key) == exporter.sub else exporter.sub
         claims = Claims(
@@ -185,7 +187,7 @@ class Exports:
             return with_export(body, old, replace(old, revocations=later))
 
         reason = f"revoked {subject} for {'everyone' if key == EVERYONE else target}"
-        return _edit(workspace, account, change, reason, issuer)
+        return edit_account(workspace, account, change, reason, issuer)
 
     def unrevoke(
         self,
@@ -210,7 +212,7 @@ class Exports:
             left = {one: time for one, time in old.revocations.items() if one != key}
             return with_export(body, old, replace(old, revocations=left))
 
-        return _edit(self._workspace, account, change, f"unrevoked {subject} for {target}", issuer)
+        return edit_account(self._workspace, account, change, f"unrevoked {subject} for {target}", issuer)
 
     def revocations(
         self, account: str, subject: str | None = None, *, kind: Kind | None = None
@@ -264,7 +266,7 @@ class Imports:
                 )
             return replace(body, imports=(*body.imports, new))
 
-        return _edit(self._workspace, account, change, f"import {new.type} {new.subject}", issuer)
+        return edit_account(self._workspace, account, change, f"import {new.type} {new.subject}", issuer)
 
     def edit(
         self,
@@ -288,7 +290,7 @@ class Imports:
             new = change(old)
             return replace(body, imports=tuple(new if one is old else one for one in body.imports))
 
-        return _edit(self._workspace, account, changed, f"import {subject}", issuer)
+        return edit_account(self._workspace, account, changed, f"import {subject}", issuer)
 
     def remove(
         self,
@@ -306,20 +308,7 @@ class Imports:
             gone = imported(account, body, subject, exporter, kind)
             return replace(body, imports=tuple(one for one in body.imports if one is not gone))
 
-        return _edit(self._workspace, account, change, f"import {subject} removed", issuer)
-
-
-def _edit(
-    workspace: Workspace,
-    account: str,
-    change: Callable[[Account], Account],
-    reason: str,
-    issuer: str | PublicKey | None,
-    notices: tuple[Notice, ...] = (),
-) -> Preview[Edited[Account]]:
-    key = None if issuer is None else str(issuer)
-    changed = edits.with_body(change)
-    return edits.edit(workspace, (account,), changed, reason=reason, issuer=key, notices=notices)
+        return edit_account(self._workspace, account, change, f"import {subject} removed", issuer)
 
 
 def _importers(workspace: Workspace, account: str, subject: str, what: str) -> tuple[Notice, ...]:

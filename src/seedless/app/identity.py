@@ -87,9 +87,7 @@ def _intent(
     def plan(new: PublicKey) -> Plan:
         return new_identity(operator, accounts, new, now, keep_old=keep_previous, around=around)
 
-    if isinstance(key, NewKey):
-        return Intent(lambda created: plan(created[key]), (key,))
-    return Intent(lambda _: plan(key))
+    return Intent.of_key(key, plan)
 
 
 def new_identity(

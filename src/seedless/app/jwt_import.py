@@ -23,7 +23,7 @@ from seedless.plan import changed, issuing_key
 from seedless.rules import judge_statement
 from seedless.rules.guards import spelling
 from seedless.seeds import SoftwareKey
-from seedless.signing_pipeline import Intent, Plan
+from seedless.signing_pipeline import Plan
 from seedless.store import create_store, open_store, operators
 from seedless.store.names import require_storable
 from seedless.text import printable, quoted, shown
@@ -175,16 +175,11 @@ def _signed(
     issuer: str | PublicKey | None,
     notices: tuple[Notice, ...],
 ) -> Preview[AccountImported]:
-    key = issuing_key(
-        workspace.operator().claims, workspace.known_keys(), None if issuer is None else str(issuer)
-    )
+    key = issuing_key(workspace.operator().claims, workspace.known_keys(), issuer)
     step = changed(claims, key, replaces=before, now=workspace.now, reason="imported", address=(claims.name,))
     plan = Plan((step,), workspace.now, workspace.around(claims, keys=(str(key),)))
     return preview(
-        workspace,
-        Intent(lambda _: plan),
-        lambda jwts: AccountImported(jwt=jwts[0], is_signed=True),
-        notices=notices,
+        workspace, plan, lambda jwts: AccountImported(jwt=jwts[0], is_signed=True), notices=notices
     )
 
 
@@ -303,7 +298,7 @@ def _placed(
         found = judge_statement(Statement.of(jwt), plan.context)
         return waive(Report.of(found), within.settings.allow)
 
-    return preview(workspace, Intent(lambda _: plan), finish, seeds=seeds, notices=_unusual(jwt), judge=judge)
+    return preview(workspace, plan, finish, seeds=seeds, notices=_unusual(jwt), judge=judge)
 
 
 def _unusual(jwt: Jwt[Any]) -> tuple[Notice, ...]:

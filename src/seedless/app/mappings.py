@@ -119,9 +119,7 @@ class Mappings:
             mappings = {one: to for one, to in body.mappings.items() if one != source or targets}
             return replace(body, mappings=mappings | ({source: targets} if targets else {}))
 
-        key = None if issuer is None else str(issuer)
-        reason = f"mapping of {source}"
-        return edits.edit(self._workspace, (account,), edits.with_body(changed), reason=reason, issuer=key)
+        return edits.edit_account(self._workspace, account, changed, f"mapping of {source}", issuer)
 
 
 def _chosen(source: str, targets: Targets, target: str | None, cluster: str) -> Targets:

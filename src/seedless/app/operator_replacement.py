@@ -19,7 +19,7 @@ from seedless.errors import StoreError, UsageError
 from seedless.jwt import Jwt
 from seedless.nkey import PublicKey
 from seedless.plan import changed, issuing_key
-from seedless.signing_pipeline import Intent, Plan
+from seedless.signing_pipeline import Plan
 from seedless.store import open_store, operators
 from seedless.text import quoted, shown
 from seedless.trust import did_sign
@@ -62,7 +62,7 @@ def replace_operator(workspace: Workspace, previous: str) -> Preview[OperatorRep
     def finish(jwts: tuple[Jwt[Any], ...]) -> OperatorReplaced:
         return OperatorReplaced(jwt=jwts[0] if own else operator, accounts=names)
 
-    return preview(workspace, Intent(lambda _: plan), finish)
+    return preview(workspace, plan, finish)
 
 
 def _account(workspace: Workspace, operator: Jwt[Operator], source: Store, name: str) -> Iterator[Change]:

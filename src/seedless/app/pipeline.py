@@ -307,7 +307,7 @@ class Job(Generic[R_co]):
 
 def preview(
     workspace: Workspace,
-    intent: Intent,
+    intent: Intent | Plan,
     finish: Callable[[tuple[Jwt[Any], ...]], R],
     *,
     seeds: Sequence[SoftwareKey] = (),
@@ -316,7 +316,7 @@ def preview(
     notices: Sequence[Notice] = (),
     judge: Judge = judged,
 ) -> Preview[R]:
-    """Return the preview of *intent*; every operation ends with it.
+    """Return the preview of *intent*, or of a plan that needs no new keys; every operation ends with it.
 
     *finish* makes the result of the jwts, once they are recorded, and signs nothing itself. What is signed
     goes to the addresses of the changes, together with *files*; creds are written for new users, whose
@@ -328,6 +328,8 @@ def preview(
     # Before anything is planned: a waiver of a rule that does not exist, or of one that nobody may waive,
     # is a slip in the command, and not a finding.
     check(settings.allow)
+    if isinstance(intent, Plan):
+        intent = intent.intent
     intent = msgspec.structs.replace(intent, reset_time=frozenset(settings.reset_time))
     # With placeholder keys where keys have yet to be created. A review must come before the first write to
     # a token, which cannot be taken back.
@@ -345,7 +347,7 @@ def preview(
 def nothing_to_do(workspace: Workspace, result: R, notices: Sequence[Notice] = ()) -> Preview[R]:
     """Return an empty preview: to sign it does nothing, asks nobody, and gives *result*."""
     empty = Plan((), workspace.now)
-    job = Job(workspace, Intent(lambda _: empty), lambda _: result, seeds=(), files=no_files, judge=judged)
+    job = Job(workspace, empty.intent, lambda _: result, seeds=(), files=no_files, judge=judged)
     return Preview(plan=empty, report=Report(), job=job, notices=tuple(notices))
 
 

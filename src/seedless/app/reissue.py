@@ -28,7 +28,7 @@ def reissued(
     known: Collection[str],
     before: Jwt[User],
     change: Callable[[Claims[User]], Claims[User]],
-    issuer: str | None = None,
+    issuer: str | PublicKey | None = None,
 ) -> tuple[Claims[User], PublicKey]:
     """Return what *change* makes of the claims of *before*, and the key of *parent* that issues them.
 

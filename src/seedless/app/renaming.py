@@ -20,17 +20,18 @@ from seedless.claims import Account, User
 from seedless.errors import SeedlessError, UsageError
 from seedless.jwt import Jwt
 from seedless.plan import changed
-from seedless.signing_pipeline import Intent, Plan
+from seedless.signing_pipeline import Plan
 from seedless.text import shown
 
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
+    from seedless.nkey import PublicKey
 
 __all__ = ["rename_account", "rename_user"]
 
 
 def rename_account(
-    workspace: Workspace, old: str, new: str, *, issuer: str | None = None
+    workspace: Workspace, old: str, new: str, *, issuer: str | PublicKey | None = None
 ) -> Preview[Edited[Account]]:
     """Preview the account *old* under the name *new*; its users and their creds move with it."""
     workspace.refresh()
@@ -39,7 +40,7 @@ def rename_account(
     steps = () if done else (_account_change(workspace, before, new, issuer),)
     around = workspace.around(before.claims, keys=(str(before.issuer),))
     plan = Plan(steps, workspace.now, around, _moves(workspace, before, new))
-    return preview(workspace, Intent(lambda _: plan), lambda jwts: _renamed(jwts, done))
+    return preview(workspace, plan, lambda jwts: _renamed(jwts, done))
 
 
 def _renamed(jwts: tuple[Jwt[Any], ...], done: Jwt[Any] | None) -> Edited[Any]:
@@ -59,7 +60,9 @@ def _account_left(workspace: Workspace, before: Jwt[object], new: str) -> Jwt[ob
     return there
 
 
-def _account_change(workspace: Workspace, before: Jwt[object], new: str, issuer: str | None) -> Change:
+def _account_change(
+    workspace: Workspace, before: Jwt[object], new: str, issuer: str | PublicKey | None
+) -> Change:
     after = replace(before.claims, name=new)
     key = issuer_of(workspace, before, after, issuer)
     reason = f"was {before.claims.name}"
@@ -90,12 +93,7 @@ def rename_user(workspace: Workspace, account: str, old: str, new: str) -> Previ
     steps = () if done else (_user_change(workspace, parent, before, new),)
     plan = Plan(steps, workspace.now, (workspace.operator(), parent), (gone,))
     left: Mapping[Path, str | None] = {workspace.store.creds_path(account, old): None} if done else {}
-    return preview(
-        workspace,
-        Intent(lambda _: plan),
-        lambda jwts: _renamed(jwts, done),
-        files=lambda _: left,
-    )
+    return preview(workspace, plan, lambda jwts: _renamed(jwts, done), files=lambda _: left)
 
 
 def _user_left(workspace: Workspace, before: Jwt[object], address: tuple[str, ...]) -> Jwt[object] | None:

@@ -20,7 +20,7 @@ from seedless.claims import Account, User
 from seedless.errors import SeedlessError, UsageError
 from seedless.jwt import Jwt
 from seedless.plan import changed
-from seedless.signing_pipeline import Intent, Plan
+from seedless.signing_pipeline import Plan
 from seedless.trust import is_revoked
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def renew_users(
     if not changes:
         return nothing_to_do(workspace, finish(()))
     plan = Plan(tuple(changes), now, tuple(around))
-    return preview(workspace, Intent(lambda _: plan), finish)
+    return preview(workspace, plan, finish)
 
 
 def _span(within: timedelta | int | str | None) -> int | None:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from seedless.app import arguments, edits
+from seedless.app import arguments
 from seedless.app.arguments import Time
-from seedless.app.edits import Edited
+from seedless.app.edits import Edited, edit_account
 from seedless.app.pipeline import Preview
 from seedless.claims import Account, User
 from seedless.errors import BadKey, SeedlessError, UsageError
@@ -62,7 +62,7 @@ def revoke(
     def change(body: Account) -> Account:
         return replace(body, revocations=revoked(body.revocations, times, now, is_reset=is_reset))
 
-    return _edit(workspace, account, change, f"revoked: {', '.join(users)}", issuer)
+    return edit_account(workspace, account, change, f"revoked: {', '.join(users)}", issuer)
 
 
 def unrevoke(
@@ -82,18 +82,7 @@ def unrevoke(
         kept = {key: time for key, time in body.revocations.items() if key not in keys}
         return replace(body, revocations=kept)
 
-    return _edit(workspace, account, change, f"unrevoked: {', '.join(users)}", issuer)
-
-
-def _edit(
-    workspace: Workspace,
-    account: str,
-    change: edits.BodyChange[Account],
-    reason: str,
-    issuer: str | PublicKey | None,
-) -> Preview[Edited[Account]]:
-    key = None if issuer is None else str(issuer)
-    return edits.edit(workspace, (account,), edits.with_body(change), reason=reason, issuer=key)
+    return edit_account(workspace, account, change, f"unrevoked: {', '.join(users)}", issuer)
 
 
 def known_users(workspace: Workspace, account: str) -> Iterator[Jwt[User]]:

@@ -55,7 +55,7 @@ class SigningKeys:
         template: Template | None = None,
         jetstream: JetStreamPermissions | None = None,
         description: str | None = None,
-        issuer: str | None = None,
+        issuer: str | PublicKey | None = None,
     ) -> Preview[Edited[object]]:
         """Preview a new signing key of *account*, or of the operator: created on the token, or a given *key*.
 
@@ -102,7 +102,7 @@ class SigningKeys:
         role: str | None = None,
         description: str | None = None,
         force: bool = False,
-        issuer: str | None = None,
+        issuer: str | PublicKey | None = None,
     ) -> Preview[Edited[Account]]:
         """Preview the signing key of *account* that *key* names (a key, or a role) with another template.
 
@@ -132,7 +132,11 @@ class SigningKeys:
         return edits.edit(workspace, (account,), changed, reason=reason, issuer=issuer, notices=notices)
 
     def remove(
-        self, account: str | None, *keys: str | PublicKey, force: bool = False, issuer: str | None = None
+        self,
+        account: str | None,
+        *keys: str | PublicKey,
+        force: bool = False,
+        issuer: str | PublicKey | None = None,
     ) -> Preview[Edited[object]]:
         """Preview the removal of signing *keys* (keys, or roles of scopes) of *account*, or of the operator.
 

@@ -88,7 +88,7 @@ class Users:
         software = _software_key(public_key, on_token=on_token)
         parent = workspace.account(account)
         workspace.refuse_existing(account, name, hint=_edit_instead(account, name))
-        signer = issuing_key(parent.claims, workspace.known_keys(), None if issuer is None else str(issuer))
+        signer = issuing_key(parent.claims, workspace.known_keys(), issuer)
         body = User() if scope_of(parent.claims, signer) else User.new()
         claims = _allowed(Claims(sub="", name=name, body=body), publish, subscribe, jetstream)
         claims = edits.with_terms(edits.applied(change, claims), now, limits=limits, expiry=expiry, tags=tags)
@@ -136,8 +136,7 @@ class Users:
             after = edits.applied(change, _allowed(claims, publish, subscribe, jetstream))
             return edits.with_terms(after, now, limits=limits, expiry=expiry, tags=tags)
 
-        wanted = None if issuer is None else str(issuer)
-        after, key = reissued(parent.claims, workspace.known_keys(), before, changing, wanted)
+        after, key = reissued(parent.claims, workspace.known_keys(), before, changing, issuer)
         if after == before.claims and key == before.issuer:
             return edits.unchanged(workspace, before)
         step = changed(after, key, replaces=before, now=now, reason="edited", address=address)
@@ -158,9 +157,8 @@ class Users:
         With *revoke* all are revoked, or none. *creds* and *seeds* are removed too where they
         are.
         """
-        key = None if issuer is None else str(issuer)
         return delete_users(
-            self._workspace, account, names, revoke=revoke, creds=creds, seeds=seeds, issuer=key
+            self._workspace, account, names, revoke=revoke, creds=creds, seeds=seeds, issuer=issuer
         )
 
     def renew(

@@ -38,7 +38,7 @@ from seedless.resolver import (
     preflight_delete,
 )
 from seedless.resolver import require_store as require
-from seedless.signing_pipeline import Intent, Plan
+from seedless.signing_pipeline import Plan
 from seedless.store import atomic, stores_of
 from seedless.store.files import existing_file
 from seedless.store.names import name_of
@@ -226,8 +226,7 @@ def _preview_request(
         kept = [one for one in findings if (one.code, one.about) != (_DELETE_REQUEST, change.title)]
         return replace(report, findings=tuple(kept))
 
-    intent = Intent(lambda _: plan)
-    return preview(workspace, intent, lambda signed: finish(signed[0]), judge=judge, notices=notices)
+    return preview(workspace, plan, lambda signed: finish(signed[0]), judge=judge, notices=notices)
 
 
 def _note_deleted(workspace: Workspace, orphaned: Sequence[OrphanedAccount]) -> None:

@@ -53,14 +53,8 @@ def step(
     None: nothing is left to sign. *address* is of the operator or the account whose key is replaced; *then*
     makes the step that follows of the jwts. Whatever is signed, the names of the keys are put right.
     """
-    empty = Plan((), workspace.refresh())
-    if plan is None:
-        intent = Intent(lambda _: empty)
-    elif replacement.new is not None:
-        made = plan(replacement.new)
-        intent = Intent(lambda _: made)
-    else:
-        intent = Intent(lambda keys: plan(keys[replacement.replacement]), (replacement.replacement,))
+    key = replacement.new or replacement.replacement
+    intent = Plan((), workspace.now).intent if plan is None else Intent.of_key(key, plan)
 
     def finish(jwts: tuple[Jwt[object], ...]) -> RotationStep:
         pass_name_on(workspace, find_again(workspace, stored(workspace, address).claims, replacement))
