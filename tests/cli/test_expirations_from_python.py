@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from seedless import Workspace
-from seedless.app.expirations import ExpiryState, expirations
+from seedless.app.renewal import ExpiryState, expirations
 
 if TYPE_CHECKING:
     import pytest

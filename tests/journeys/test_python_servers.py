@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from seedless import Refused, Remote, UsageError, Workspace
-from seedless.app.rotations.steps import sign_all
+from seedless.app.rotations.replacement import sign_all
 from seedless.creds import parse_creds
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from seedless.app.ceremony_tokens import TokenKeys
+from seedless.app.ceremony_keys import TokenKeys
 from seedless.claims import Operator
 from seedless.jwt import Claims, draft
 from seedless.nkey import Role

@@ -17,7 +17,7 @@ from seedless.app.edits import issuer_of, stored
 from seedless.app.exports_imports import account_or_everyone
 from seedless.app.pipeline import Preview, nothing_to_do, preview
 from seedless.app.revocations import user_key
-from seedless.app.subjects import GENERATE
+from seedless.app.signing_keys import GENERATE
 from seedless.claims import Account, ExternalAuthorization
 from seedless.claims.edits import listed
 from seedless.errors import BadKey, UsageError

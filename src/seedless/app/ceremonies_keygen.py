@@ -11,8 +11,7 @@ import msgspec
 
 from seedless import pending_keys
 from seedless.app import recovery
-from seedless.app.ceremony_keys import CreatedKeys, begun_ledger
-from seedless.app.ceremony_tokens import reported_by_driver
+from seedless.app.ceremony_keys import CreatedKeys, begun_ledger, reported_by_driver
 from seedless.app.token_management import tokens_and_machine
 from seedless.app.tokens import OpenTokens, open_tokens, token_uri
 from seedless.ceremony.keys import CeremonyKey, policy_text

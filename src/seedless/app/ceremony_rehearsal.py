@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from seedless.app.ceremony_keys import reported_by_driver
 from seedless.app.ceremony_reviews import CeremonyReview
-from seedless.app.ceremony_tokens import reported_by_driver
 from seedless.ceremony import offline
 from seedless.ceremony.check import CeremonyCheck, check
 from seedless.ceremony.rehearsal import KeyMapping, review_context_of, signers

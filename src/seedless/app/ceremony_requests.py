@@ -1,4 +1,7 @@
-"""Requests of ceremonies: prepared from a plan for a machine offline, and given up where they have begun."""
+"""Requests of ceremonies: prepared from a plan for a machine offline, and given up where they have begun.
+
+Where they lie on a machine, with its ledger and its transcripts, and which have begun or ended there.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,15 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from seedless import ledger
-from seedless.app import arguments, ceremony_folder
+from seedless.app import arguments
 from seedless.app.arguments import Time
 from seedless.ceremony import transcript as results
-from seedless.ceremony.offline import REQUEST_NAME, RESULT_NAME, TRANSCRIPT_NAME
+from seedless.ceremony.offline import REQUEST_NAME, RESULT_NAME, TRANSCRIPT_NAME, unfinished, unknown_results
 from seedless.ceremony.request import CeremonyRequest
 from seedless.ceremony.request import prepare as prepare_request
 from seedless.claims import Operator
 from seedless.errors import StoreError, UsageError
+from seedless.ledger import LEDGER_NAME, Ledger
 from seedless.program import tool
 from seedless.rules.guards import MOST_AHEAD
 from seedless.store import atomic, root_lock
@@ -25,10 +29,44 @@ from seedless.units import moment
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
     from seedless.jwt import Jwt
-    from seedless.ledger import Ledger
     from seedless.signing_pipeline import Plan
 
-__all__ = ["Abandonment", "abandonment", "issue_time", "prepare", "write"]
+__all__ = [
+    "Abandonment",
+    "abandonment",
+    "begun_here",
+    "folder_of",
+    "issue_time",
+    "ledger_path",
+    "prepare",
+    "unknown_results_here",
+    "write",
+]
+
+
+def ledger_path(workspace: Workspace) -> Path:
+    """Return where the ledger of this machine lies."""
+    return workspace.root / LEDGER_NAME
+
+
+def folder_of(workspace: Workspace, digest: str) -> Path:
+    """Return where the files of the ceremony of the request with *digest* lie, or would."""
+    return workspace.root / "ceremonies" / digest
+
+
+def begun_here(workspace: Workspace, known: Ledger, operator: str) -> tuple[str, ...]:
+    """Return the requests of *operator* whose transcripts here have begun, and not ended.
+
+    Their digests; the ledger as it is *known* may have lost them, and names those given up.
+    """
+    book = known.books.get(operator)
+    return unfinished(workspace.root / "ceremonies", operator, book.requests if book else ())
+
+
+def unknown_results_here(workspace: Workspace, known: Ledger, operator: str) -> dict[str, str]:
+    """Return the ceremonies of *operator* that have a result here, and that the ledger *known* has not."""
+    book = known.books.get(operator)
+    return unknown_results(workspace.root / "ceremonies", operator, book.requests if book else ())
 
 
 class Abandonment(Struct, frozen=True, kw_only=True):
@@ -65,7 +103,7 @@ class AbandonmentJob:
         """Record *agreed*, see `Abandonment.record`."""
         workspace = self._workspace
         with root_lock(workspace.root).held(workspace.observer.waits):
-            request, path = agreed.request, ceremony_folder.ledger_path(workspace)
+            request, path = agreed.request, ledger_path(workspace)
             known = ledger.load(path)
             now = _begun(workspace, request, known)
             if now.transcript != agreed.transcript:
@@ -74,7 +112,7 @@ class AbandonmentJob:
                     "look again at what it has signed",
                 )
             operator = request.operator_key
-            held = ceremony_folder.unknown_results_here(workspace, known, operator)
+            held = unknown_results_here(workspace, known, operator)
             after = known.abandoned(operator, request.digest, now.transcript, request.previous, held)
             atomic.write({path: after.text()})
 
@@ -82,19 +120,19 @@ class AbandonmentJob:
 def abandonment(workspace: Workspace, request: CeremonyRequest) -> Abandonment:
     """Return what giving up the ceremony of *request* would do; `UsageError` where none has begun here."""
     with root_lock(workspace.root).held(workspace.observer.waits):
-        return _begun(workspace, request, ledger.load(ceremony_folder.ledger_path(workspace)))
+        return _begun(workspace, request, ledger.load(ledger_path(workspace)))
 
 
 def _begun(workspace: Workspace, request: CeremonyRequest, known: Ledger) -> Abandonment:
     """Return the ceremony of *request* as its transcript has it now; the caller has the lock."""
     operator = request.operator_key
-    begun = {known.open.get(operator), *ceremony_folder.begun_here(workspace, known, operator)}
+    begun = {known.open.get(operator), *begun_here(workspace, known, operator)}
     if request.digest not in begun:
         raise UsageError(
             f"no ceremony of the request {request.digest} has begun here and not ended",
             "there is nothing to give up",
         )
-    path = ceremony_folder.folder_of(workspace, request.digest) / TRANSCRIPT_NAME
+    path = folder_of(workspace, request.digest) / TRANSCRIPT_NAME
     so_far = results.progress(request, results.read(atomic.read(path) or b""))
     return Abandonment(
         request=request,
@@ -142,7 +180,7 @@ def issue_time(workspace: Workspace, at: Time | None) -> int:
 def write(workspace: Workspace, request: CeremonyRequest, path: Path) -> None:
     """Write *request* to the new file *path*, and a copy here, which its result is accepted for."""
     text = request.data.decode()
-    copy = ceremony_folder.folder_of(workspace, request.digest) / REQUEST_NAME
+    copy = folder_of(workspace, request.digest) / REQUEST_NAME
     atomic.write_new({path: text}, {copy: text})
 
 
@@ -163,14 +201,12 @@ def _previous(
     """
     planned = (change.draft.claims for change in plan.changes)
     new = next((claims.sub for claims in planned if isinstance(claims.body, Operator)), "")
-    book = ledger.load(ceremony_folder.ledger_path(workspace)).books.get(
-        operator.claims.sub if operator else new
-    )
+    book = ledger.load(ledger_path(workspace)).books.get(operator.claims.sub if operator else new)
     if book is None or book.last is None:
         return None, ()
     requests = (request for request, transcript in book.requests.items() if transcript == book.last)
     for request in requests:
-        data = atomic.read(ceremony_folder.folder_of(workspace, request) / RESULT_NAME)
+        data = atomic.read(folder_of(workspace, request) / RESULT_NAME)
         if data is not None:
             return book.last, results.parse(data).receipts or ()
     return book.last, ()

@@ -10,9 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from seedless import ledger as ledgers
-from seedless.app import ceremony_folder
+from seedless.app import ceremony_requests
+from seedless.app.pipeline import Recorder
 from seedless.app.plans import with_store_of
-from seedless.app.recorder import Recorder
 from seedless.app.remaining import remaining
 from seedless.ceremony import transcript as results
 from seedless.ceremony.check import CeremonyCheck, CeremonyVerdict
@@ -105,7 +105,7 @@ def _own_request(workspace: Workspace, data: bytes) -> CeremonyRequest:
     entries = results.parse(data).entries
     first = entries[0] if entries and isinstance(entries[0], dict) else {}
     digest = first.get("request")
-    path = ceremony_folder.folder_of(workspace, str(digest)) / REQUEST_NAME if is_digest(digest) else None
+    path = ceremony_requests.folder_of(workspace, str(digest)) / REQUEST_NAME if is_digest(digest) else None
     held = atomic.read(path) if path else None
     if held is None:
         raise Refused(
@@ -150,9 +150,9 @@ def _record(workspace: Workspace, accepted: Acceptance, left: Plan, data: bytes)
         for change, jwt in zip(request.plan.changes, progress.signed, strict=True)
     }
     signed: list[Signed] = [(change, jwts[change.draft.signing_input]) for change in left.changes]
-    path = ceremony_folder.ledger_path(workspace)
+    path = ceremony_requests.ledger_path(workspace)
     ledger = ledgers.load(path)
-    held = ceremony_folder.unknown_results_here(workspace, ledger, request.operator_key)
+    held = ceremony_requests.unknown_results_here(workspace, ledger, request.operator_key)
     held.pop(request.digest, None)  # of a run that was killed between result and ledger
     book = ledger.books.get(request.operator_key, OperatorRecord(requests=held))
     if request.digest not in book.requests:
@@ -160,7 +160,7 @@ def _record(workspace: Workspace, accepted: Acceptance, left: Plan, data: bytes)
             request.operator_key, book.ended(request.digest, progress.digest, progress.signed)
         )
     kept = {
-        ceremony_folder.folder_of(workspace, request.digest) / RESULT_NAME: data.decode(),
+        ceremony_requests.folder_of(workspace, request.digest) / RESULT_NAME: data.decode(),
         path: ledger.text(),
     }
 

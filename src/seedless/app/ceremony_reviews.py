@@ -20,8 +20,8 @@ from msgspec import Struct
 from seedless import ledger
 from seedless.app import arguments
 from seedless.app.backups import required_spares
-from seedless.app.ceremony_folder import begun_here, folder_of, ledger_path, unknown_results_here
-from seedless.app.ceremony_tokens import ceremony_tokens, readiness, where
+from seedless.app.ceremony_keys import ceremony_tokens, readiness, where
+from seedless.app.ceremony_requests import begun_here, folder_of, ledger_path, unknown_results_here
 from seedless.app.judgement import ceilings
 from seedless.app.key_names import known_titles
 from seedless.app.tokens import check_token_options, kept_attestation, open_tokens

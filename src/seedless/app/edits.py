@@ -2,6 +2,9 @@
 
 A change is a function from claims to claims; new claims are a change of the default ones. So a program writes
 what it changes once, and `add` and `edit` take the same.
+
+A user that a scope issues carries no permissions of its own, and one that no scope issues needs its own. What
+would leave a user without any, or with two, is refused before anything is shown.
 """
 
 from __future__ import annotations
@@ -10,19 +13,20 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from seedless.app import arguments
 from seedless.app.arguments import Time
 from seedless.app.judgement import judged
-from seedless.app.pipeline import Judge, Notice, Preview, nothing_to_do, preview
-from seedless.app.recorder import Files, no_files
-from seedless.claims import Account, Operator, User
+from seedless.app.pipeline import Files, Judge, Notice, Preview, no_files, nothing_to_do, preview
+from seedless.claims import Account, Operator, Scope, User, signing_key
 from seedless.errors import BadJwt, UsageError
 from seedless.jwt import Claims, Jwt
 from seedless.nkey import PublicKey
-from seedless.plan import PlanSubject, changed, issuing_key
+from seedless.plan import PlanSubject, changed, issuing_key, scope_of
 from seedless.signing_pipeline import Intent, NewKey, Plan
-from seedless.text import quoted
+from seedless.text import quoted, shown
+from seedless.trust import carries_nothing
 
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
@@ -35,9 +39,11 @@ __all__ = [
     "edit_account",
     "issuer_of",
     "kept_issuer",
+    "reissued",
     "stored",
     "with_terms",
 ]
+
 
 B = TypeVar("B")
 Change = Callable[[Claims[B]], Claims[B]]
@@ -243,3 +249,47 @@ def _limited(body: Any, limits: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an 
     if isinstance(body, User):
         return msgspec.structs.replace(body, **limits)
     return msgspec.structs.replace(body, limits=msgspec.structs.replace(body.limits, **limits))
+
+
+def reissued(
+    parent: Claims[Account],
+    known: Collection[str],
+    before: Jwt[User],
+    change: Callable[[Claims[User]], Claims[User]],
+    issuer: str | PublicKey | None = None,
+) -> tuple[Claims[User], PublicKey]:
+    """Return what *change* makes of the claims of *before*, and the key of *parent* that issues them.
+
+    Without an *issuer* (key or role) it is the same key as before. Raise `UsageError` for a user that a
+    scope issues with permissions of its own, and for one without a scope and without any.
+    """
+    key = kept_issuer(parent, known, before, issuer)
+    scope = scope_of(parent, key)
+    body = before.claims.body
+    if scope and not _is_scoped(parent, str(before.issuer)):
+        body = User(issuer_account=parent.sub, tags=body.tags)
+    elif str(key) != parent.sub:
+        body = replace(body, issuer_account=parent.sub)
+    after = change(replace(before.claims, body=body))
+    _require_one_source(after, scope, key)
+    return after, key
+
+
+def _is_scoped(parent: Claims[Account], issuer: str) -> bool:
+    entries = (entry for entry in parent.body.signing_keys if isinstance(entry, Scope))
+    return any(signing_key(entry) == issuer for entry in entries)
+
+
+def _require_one_source(claims: Claims[Any], scope: Scope | None, issuer: PublicKey) -> None:
+    name, nothing = quoted(claims.name), carries_nothing(claims.body)
+    if scope is not None and not nothing:
+        raise UsageError(
+            f"user {name} has no permissions and limits of its own: they come from the scope "
+            f"{shown(scope.role or scope.key)}",
+            "edit that scope, or sign with a key that is no scope: --issuer KEY",
+        )
+    if scope is None and nothing:
+        raise UsageError(
+            f"user {name} would have no permissions and limits: a scope gave them, and {issuer} is none",
+            "name a scope with --issuer ROLE, or give limits: --subs -1 --data -1 --payload -1",
+        )

@@ -14,8 +14,7 @@ from seedless.app import arguments
 from seedless.app.arguments import Time
 from seedless.app.edits import Edited, edit_account
 from seedless.app.key_names import names_of
-from seedless.app.pipeline import Notice, Preview, preview
-from seedless.app.recorder import no_files
+from seedless.app.pipeline import Notice, Preview, no_files, preview
 from seedless.claims import Account, Activation, Export, Import, ServiceLatency
 from seedless.creds import decorate_jwt
 from seedless.errors import BadKey, UsageError

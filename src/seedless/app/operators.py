@@ -13,9 +13,8 @@ from msgspec.structs import replace
 from seedless.app import edits
 from seedless.app.arguments import Time, check_new_name
 from seedless.app.edits import Change, Edited
-from seedless.app.identity import OperatorReissued, reissue_operator
+from seedless.app.identity import OperatorReissued, OperatorReplaced, reissue_operator, replace_operator
 from seedless.app.jwt_import import import_operator
-from seedless.app.operator_replacement import OperatorReplaced, replace_operator
 from seedless.app.pipeline import Notice, Preview, preview
 from seedless.app.signing_keys import (
     REMOVED,
@@ -23,9 +22,10 @@ from seedless.app.signing_keys import (
     issued_by,
     keys_left,
     locking_out,
+    signing_key_subjects,
+    subject_for,
     with_keys,
 )
-from seedless.app.subjects import signing_key_subjects, subject_for
 from seedless.app.tokens import pin_source, token_uri
 from seedless.claims import Account, Operator, User
 from seedless.errors import SeedlessError, UsageError

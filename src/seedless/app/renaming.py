@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from seedless.app.edits import Edited, issuer_of, stored
+from seedless.app.edits import Edited, issuer_of, reissued, stored
 from seedless.app.pipeline import Preview, preview
-from seedless.app.reissue import reissued
 from seedless.change import Change, StoreWrite
 from seedless.claims import Account, User
 from seedless.errors import SeedlessError, UsageError

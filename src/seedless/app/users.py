@@ -15,13 +15,12 @@ from msgspec.structs import replace
 from seedless.app import arguments, edits
 from seedless.app.arguments import Time
 from seedless.app.deletion import UsersDeleted, delete_users
-from seedless.app.edits import Change, Edited
+from seedless.app.edits import Change, Edited, reissued
 from seedless.app.jwt_import import UserImported, import_user
 from seedless.app.pipeline import Preview, preview
-from seedless.app.reissue import reissued
 from seedless.app.renaming import rename_user
 from seedless.app.renewal import UsersRenewed, renew_users
-from seedless.app.subjects import subject_for
+from seedless.app.signing_keys import subject_for
 from seedless.claims import JetStreamPermissions, Permission, User
 from seedless.claims.jetstream import allow
 from seedless.errors import UsageError

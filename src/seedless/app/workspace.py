@@ -36,7 +36,7 @@ from seedless.store import Store, atomic, create_store, default_root, expanded, 
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
-    from seedless.app.accounts import Accounts
+    from seedless.app.accounts import Accounts, Mappings
     from seedless.app.auth_callout import AuthCallouts
     from seedless.app.ceremonies import Ceremonies
     from seedless.app.claims_signing import ClaimsSigning
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from seedless.app.inspection import Comparison
     from seedless.app.keys import KeyManagement
     from seedless.app.lint import LintReport
-    from seedless.app.mappings import Mappings
     from seedless.app.operators import Operators
     from seedless.app.plans import Plans
     from seedless.app.resolver.operations import Resolver
@@ -214,7 +213,7 @@ class Workspace:
     @property
     def mappings(self) -> Mappings:
         """Where messages of a subject go in an account: add, edit, remove."""
-        from seedless.app.mappings import Mappings
+        from seedless.app.accounts import Mappings
 
         return Mappings(self)
 

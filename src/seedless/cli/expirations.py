@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.app.expirations import ExpiryState
-from seedless.app.expirations import expirations as expiring
+from seedless.app.renewal import ExpiryState
+from seedless.app.renewal import expirations as expiring
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import store_options
@@ -20,7 +20,7 @@ from seedless.errors import ExitCode
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from seedless.app.expirations import Expiration
+    from seedless.app.renewal import Expiration
 
 _COLOURS = {ExpiryState.EXPIRED: "red", ExpiryState.SOON: "yellow"}
 

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING
 from seedless.app.pipeline import Preview
 from seedless.app.resolver import delete, push
 from seedless.app.resolver.delete import DeletePreview
-from seedless.app.resolver.login import log_in
 from seedless.app.resolver.push import PullPreview, PushPreview
 from seedless.app.resolver.remote import Remote, check, remote_of
-from seedless.app.resolver.session import SignNeeded, TargetSession, sign_at_once
+from seedless.app.resolver.session import SignNeeded, TargetSession, log_in, sign_at_once
 from seedless.creds import Creds
 from seedless.jwt import Jwt
 from seedless.resolver import DELETE, UPDATE

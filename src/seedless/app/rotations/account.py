@@ -23,15 +23,16 @@ from seedless.app.edits import issuer_of, stored
 from seedless.app.pipeline import Notice, Preview
 from seedless.app.rotations.replacement import (
     KeyReplacement,
+    RotationStep,
     find,
     find_again,
     known_replacement,
     listed_keys,
     require_named,
+    step,
     with_new,
     without,
 )
-from seedless.app.rotations.steps import RotationStep, step
 from seedless.change import Change
 from seedless.claims import Account, Activation, Operator, User
 from seedless.errors import Refused, SeedlessError, UsageError

@@ -21,8 +21,8 @@ from seedless.app.resolver.remote import Remote, remote_of
 from seedless.app.resolver.session import SignNeeded, sign_at_once
 from seedless.app.rotations.account import AccountKeyRotation, account_key_rotation
 from seedless.app.rotations.operator import OperatorKeyRotation, operator_key_rotation
+from seedless.app.rotations.replacement import RotationStep, sign_all
 from seedless.app.rotations.run import Phase, RotationRun, send_at_once
-from seedless.app.rotations.steps import RotationStep, sign_all
 from seedless.nkey import PublicKey
 
 if TYPE_CHECKING:

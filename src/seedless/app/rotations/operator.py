@@ -21,16 +21,17 @@ from seedless.app.pipeline import Notice, Preview
 from seedless.app.resolver.session import TargetSession
 from seedless.app.rotations.replacement import (
     KeyReplacement,
+    RotationStep,
     accounts_by,
     find,
     find_again,
     known_replacement,
     listed_keys,
     require_named,
+    step,
     with_new,
     without,
 )
-from seedless.app.rotations.steps import RotationStep, step
 from seedless.change import Change
 from seedless.claims import Account, Operator
 from seedless.errors import Refused, SeedlessError

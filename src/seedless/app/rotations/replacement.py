@@ -1,24 +1,31 @@
-"""Which signing key takes the place of which.
+"""Which signing key takes the place of which, and the steps in which it does.
 
 A replacement key is created under a name that states whose place it takes: `ORDERS after ABCDEFGHIJKL`. As
 soon as it is listed it gets the name of the previous one, by which desired states and people know it; that is
 then called `ORDERS/main before ABC…`. So a rotation that was interrupted is found again by what the parent
 lists and by the inventory, and no other file is needed. Refused: a choice that is not clear, and a key that
 the parent does not list.
+
+Each step is shown before it is signed, and may hold what the one before has signed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from msgspec.structs import replace
 
+from seedless.app.edits import stored
+from seedless.app.pipeline import Notice, Preview, preview
 from seedless.claims import Account, Operator, Scope, signing_key
 from seedless.delegation import is_delegated
 from seedless.errors import BadKey, UsageError
+from seedless.jwt import Jwt
 from seedless.nkey import PublicKey
-from seedless.signing_pipeline import NewKey
+from seedless.signing_pipeline import Intent, NewKey, Plan
 from seedless.text import quoted, shown
 from seedless.trust import is_expired
 
@@ -26,7 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from seedless.app.workspace import Workspace
-    from seedless.jwt import Claims, Jwt
+    from seedless.jwt import Claims
+
 
 _BEFORE = " before "
 _LONGEST_OWNER = 150
@@ -234,3 +242,46 @@ def _created_keys(workspace: Workspace, owner: str) -> dict[NewKey, PublicKey]:
             if other.role is entry.role and str(other.public_key)[:ENOUGH] == beginning:
                 found[replacement_key(owner, entry.public_key)] = other.public_key
     return found
+
+
+class RotationStep(msgspec.Struct, frozen=True):
+    """The jwts that a step has signed, and the step that follows and holds some of them; None at the end."""
+
+    jwts: tuple[Jwt[Any], ...]
+    next: Preview[RotationStep] | None = None
+
+
+def sign_all(
+    first: Preview[RotationStep], sign: Callable[[Preview[RotationStep]], RotationStep] = Preview.sign
+) -> tuple[Jwt[object], ...]:
+    """Sign the step *first* and those that follow it, each by *sign*; return all jwts that were signed."""
+    jwts: tuple[Jwt[object], ...] = ()
+    following: Preview[RotationStep] | None = first
+    while following is not None:
+        done = sign(following)
+        jwts, following = (*jwts, *done.jwts), done.next
+    return jwts
+
+
+def step(
+    workspace: Workspace,
+    address: tuple[str, ...],
+    replacement: KeyReplacement,
+    plan: Callable[[PublicKey], Plan] | None,
+    *,
+    notices: Sequence[Notice] = (),
+    then: Callable[[tuple[Jwt[object], ...]], Preview[RotationStep] | None] = lambda _: None,
+) -> Preview[RotationStep]:
+    """Preview the step that signs the *plan* made of the replacement key, created where there is none yet.
+
+    None: nothing is left to sign. *address* is of the operator or the account whose key is replaced; *then*
+    makes the step that follows of the jwts. Whatever is signed, the names of the keys are put right.
+    """
+    key = replacement.new or replacement.replacement
+    intent = Plan((), workspace.now).intent if plan is None else Intent.of_key(key, plan)
+
+    def finish(jwts: tuple[Jwt[object], ...]) -> RotationStep:
+        pass_name_on(workspace, find_again(workspace, stored(workspace, address).claims, replacement))
+        return RotationStep(jwts, then(jwts))
+
+    return preview(workspace, intent, finish, notices=notices)

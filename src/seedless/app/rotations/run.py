@@ -25,8 +25,7 @@ from seedless.app.rotations.operator import (
     RotationStage,
     ServersSeen,
 )
-from seedless.app.rotations.replacement import require_named
-from seedless.app.rotations.steps import RotationStep, sign_all
+from seedless.app.rotations.replacement import RotationStep, require_named, sign_all
 from seedless.claims import Account
 from seedless.errors import UsageError
 from seedless.jwt import Jwt

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import click
 
-from seedless.app.subjects import GENERATE
+from seedless.app.signing_keys import GENERATE
 from seedless.claims import Template
 from seedless.cli import printing
 from seedless.cli.account.parts import account_option, listed_account_option

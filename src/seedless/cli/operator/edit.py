@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import click
 
-from seedless.app.subjects import GENERATE
+from seedless.app.signing_keys import GENERATE
 from seedless.cli import printing
 from seedless.cli.claims_options import ClaimsOptions, operator_edits, several
 from seedless.cli.command import command, group

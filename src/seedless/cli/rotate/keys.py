@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from seedless.app.pipeline import Preview
     from seedless.app.resolver.remote import Remote
+    from seedless.app.rotations.replacement import RotationStep
     from seedless.app.rotations.run import Phase, RotationRun
-    from seedless.app.rotations.steps import RotationStep
     from seedless.cli.workspace import CommandWorkspace
 
 
@@ -66,7 +66,7 @@ def _phase_of(key: str | None, *, finish: bool, emergency: bool) -> Phase:
 
 def _open_run(workspace: CommandWorkspace, remote: Remote, *, without_servers: bool) -> RotationRun:
     """Return a run that shows each step and what is pushed, and asks; --dry-run and --plan only show it."""
-    from seedless.app.rotations.steps import RotationStep  # not for --help
+    from seedless.app.rotations.replacement import RotationStep  # not for --help
     from seedless.cli.push import send_with_consent
     from seedless.cli.remote import sign_with_consent
     from seedless.cli.review import show_notices, sign_preview
