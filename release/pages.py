@@ -25,6 +25,13 @@ body {{ max-width: 52rem; margin: 2rem auto; padding: 0 1rem; font: 1rem/1.5 san
 pre {{ overflow-x: auto; padding: .6rem; background: #f4f4f4; }}
 table {{ display: block; overflow-x: auto; border-collapse: collapse; }}
 th, td {{ padding: .2rem .6rem; border: 1px solid #ccc; text-align: left; vertical-align: top; }}
+@media print {{
+  body {{ margin: 0; max-width: none; padding: 0; font-size: 10pt; }}
+  pre {{ white-space: pre-wrap; overflow-wrap: anywhere; font-size: .8rem; }}
+  table {{ display: table; }}
+  h1, h2, h3 {{ break-after: avoid; }}
+  tr, pre {{ break-inside: avoid; }}
+}}
 </style>
 <p><a href="{index}">Documentation</a></p>
 {body}

@@ -67,3 +67,10 @@ def test_a_link_out_of_the_pages_becomes_text(tmp_path: Path) -> None:
     text = (tmp_path / "html/index.html").read_text(encoding="utf-8")
     assert "<title>Terms &amp; more</title>" in text
     assert Page(text).links == ["index.html", "https://nats.io"]
+
+
+def test_a_printed_page_cuts_no_command_off(html: Path) -> None:
+    text = (html / "howto/ceremony-roles.html").read_text(encoding="utf-8")
+    print_rules = text.split("@media print {")[1].split("</style>")[0]
+    assert "pre { white-space: pre-wrap; overflow-wrap: anywhere;" in print_rules
+    assert "h1, h2, h3 { break-after: avoid; }" in print_rules
