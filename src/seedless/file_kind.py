@@ -69,6 +69,11 @@ KEY_RESULT = FileKind(
     "seedless ceremony keygen --request FILE",
     "seedless ceremony keys FILE takes it",
 )
+KEY_TRANSCRIPT = FileKind(
+    "the transcript of a ceremony that creates keys",
+    "seedless ceremony keygen --request FILE",
+    "seedless ceremony check REQUEST FILE takes it",
+)
 RECEIPT = FileKind("the receipt of a ceremony", "seedless ceremony sign")
 KEY_STATEMENT = FileKind("the statement of a ceremony key", "seedless ceremony keygen")
 POLICY = FileKind(
@@ -114,6 +119,7 @@ _FORMATS = {
     "seedless key specification": KEY_SPECIFICATION,
     "seedless ceremony key request": KEY_REQUEST,
     "seedless ceremony key result": KEY_RESULT,
+    "seedless ceremony key transcript": KEY_TRANSCRIPT,
     "seedless recovery record": RECOVERY,
     "seedless recovery transcript": RECOVERY_TRANSCRIPT,
 }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from seedless.ceremony import documents, offline
+from seedless.ceremony import documents, offline, transcript
 from seedless.ceremony import keys as inventory
 from seedless.ceremony.check import recompute
 from seedless.ceremony.request import parse
@@ -66,7 +66,7 @@ def test_whatever_stands_in_a_result_is_no_crash(hall: Hall, place: tuple[Any, .
         changed = documents.to_bytes(whole)
         assert hall.check(request, changed).verdict == "false"
         with contextlib.suppress(Refused):
-            assert {type(one.at) for one in inventory.reported_keys([changed])} <= {int}
+            assert {type(one.at) for one in inventory.reported_keys([transcript.parse(changed)])} <= {int}
 
 
 def test_a_result_is_not_taken_into_the_store_of_another_operator(hall: Hall, cli: Cli) -> None:

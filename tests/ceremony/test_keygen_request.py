@@ -17,12 +17,14 @@ from seedless.app.ceremonies_keygen import KeygenPeople
 from seedless.ceremony import documents
 from seedless.errors import TokenError, UsageError
 from seedless.keygen import request as key_request
-from seedless.keygen.run import check_keygen
+from seedless.keygen.check import check_keygen
 from seedless.nkey import Role
 from seedless.program import program_digest
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from seedless.app.ceremony_keys import CreatedKeys
 
     Cli = Any  # the fixture in tests/conftest.py
@@ -128,6 +130,8 @@ def test_keys_of_a_specification_are_reviewed_witnessed_created_checked_register
         digest,
         "--exception",
         "the camera was off for 2 minutes",
+        "--bag",
+        "4711:the seal was whole",
         "--policy-out",
         str(cli.home / "policy.toml"),
     )
@@ -136,17 +140,25 @@ def test_keys_of_a_specification_are_reviewed_witnessed_created_checked_register
     operator = done.data["keys"][0]["public_key"]
     assert labels(cli) == ["account:SYS", "operator:ACME", "operator:ACME%20signing"]
     paths = (str(cli.home / "request.json"), str(cli.home / "result.json"), "--operator-key", operator)
-    checked = cli.ok("ceremony", "check", *paths, "--json").data
+    more = ("--recompute", "--policy", str(cli.home / "policy.toml"))
+    checked = cli.ok("ceremony", "check", *paths, *more, "--json").data
     assert (checked["verdict"], checked["transcript"]) == ("complete", done.data["transcript"])
+    assert checked["recomputed"] == {"agrees": True, "text": "every byte agrees"}
+    assert checked["sessions"][0]["bags"] == [{"number": "4711", "found": "the seal was whole"}]
+    text = cli.ok("ceremony", "check", *paths).out
+    for line in ("bag         4711: the seal was whole", "exception   the camera was off for 2 minutes"):
+        assert line in text, text
     page = cli.home / "report.html"
     cli.ok("ceremony", "report", *paths, "-o", str(page))
-    for text in (
-        "Before the ceremony", "the camera was off for 2 minutes", "bag 4711: the token",
-        "<strong>Keys in software</strong>: operator ACME, operator ACME signing, account SYS. Whoever can",
-        f"<h3>operator ACME<br><code>{operator}</code></h3>",
-        f"<tr><th>operator ACME</th><td>3<br><code>{operator}</code></td></tr>",
-    ):  # fmt: skip
+    for text in ("Before the ceremony", "the camera was off for 2 minutes", "bag 4711: the token",
+                 "<strong>Keys in software</strong>: operator ACME, operator ACME signing, account SYS.",
+                 f"<h3>operator ACME<br><code>{operator}</code></h3>",
+                 f"<tr><th>operator ACME</th><td>3<br><code>{operator}</code></td></tr>",
+                 "<th>Bag 4711</th><td>the seal was whole</td>", "Ada (holder), Grace (holder and scribe)",
+                 "Times of the steps", "created operator:ACME signing"):  # fmt: skip
         assert text in page.read_text()
+    states = cli.ok("ceremony", "inventory", "--token", cli.token.uri, "--json").data["keys"]
+    assert sorted(one["state"] for one in states) == ["present"] * 3
     cli.ok("ceremony", "keys", str(cli.home / "result.json"))
     policy = cli.ok("policy", "explain", str(cli.home / "policy.toml"))
     assert operator in policy.out
@@ -227,8 +239,9 @@ def test_a_ceremony_that_ends_anywhere_goes_on_and_creates_no_key_twice(
                 workspace, request, people, output=cli.home / "result.json", clock=clock
             )
 
-    # Each run gets one entry further than the one before: begin, then an intent or a key at a time.
-    for most in (0, 1, 3, 1, 1, 1, 1, 1, 1):
+    # Each run gets one entry further than the one before: it begins anew until the first intent, and goes on
+    # with an entry of its own from then on.
+    for most in (0, 1, 3, 4, 2, 2, 2, 2, 2):
         with pytest.raises(TokenError, match="the power was cut"):
             create(most)
     done = create(-1)
@@ -257,6 +270,81 @@ def test_the_keys_of_a_request_are_created_once(cli: Cli) -> None:
     done = keygen(cli, digest)
     assert (done.code, "the keys of this request were created" in done.err) == (3, True)
     assert len(labels(cli)) == 3
+
+
+def test_a_key_that_is_no_longer_as_its_transcript_has_it_is_found_on_its_token(cli: Cli) -> None:
+    operator = created(cli).data["keys"][0]["public_key"]
+    cli.ok("key", "delete", operator, "--yes")
+    done = cli.run("ceremony", "inventory", "--token", cli.token.uri, "--json")
+    assert (done.code, sorted(one["state"] for one in done.data["keys"])) == (
+        3, ["missing", "present", "present"],
+    )  # fmt: skip
+
+
+def test_the_checklist_of_a_key_ceremony_has_its_keys_people_bags_and_room_to_write(cli: Cli) -> None:
+    prepare(cli)
+    page = cli.home / "checklist.txt"
+    cli.ok("ceremony", "review", str(cli.home / "request.json"), "--checklist", str(page))
+    lines = page.read_text().splitlines()
+    assert lines[0] == "KEY CEREMONY"
+    for text in (
+        "new operator ACME, held by Ada: local, sensitive, never_extractable",
+        "agreed exception: the notary is absent, agreed on by all",
+        "Grace, holder and scribe                    __________________________________",
+        "4711: the token                             __________________________________",
+        "exceptions, with the time",
+        "BEFORE THE CEREMONY",
+        "ask a person",
+    ):
+        assert any(text in line for line in lines), text
+    assert max(map(len, lines)) <= 80
+    digest = prepare_digest(cli)
+    assert digest not in page.read_text()
+
+
+def test_a_review_ends_with_the_reason_why_no_key_would_be_created(cli: Cli) -> None:
+    path = str(cli.home / "request.json")
+    prepare(cli, SPECIFICATION, "--at", "2020-01-01T00:00:00Z")
+    done = cli.run("ceremony", "review", path, "--checklist", str(cli.home / "checklist.txt"))
+    assert (done.code, "the request holds from 2020-01-01" in done.err) == (3, True), done
+    assert not (cli.home / "checklist.txt").exists()
+    (cli.home / "request.json").unlink()
+    created(cli)
+    done = cli.run("ceremony", "review", path)
+    assert (done.code, "the keys of this request were created" in done.err) == (3, True), done
+
+
+def test_a_ceremony_that_cannot_be_finished_is_abandoned_for_good(cli: Cli) -> None:
+    text = SPECIFICATION.replace(
+        '["local", "sensitive", "never_extractable", "always_sensitive"]', '["always_authenticate"]'
+    )
+    digest = prepare(cli, text).data["request"]
+    path = str(cli.home / "request.json")
+    done = cli.run("ceremony", "abandon", path, "--expect", digest)
+    assert (done.code, "has begun here and not ended" in done.err) == (2, True), done
+    assert witness(cli, digest).code == 0
+    assert keygen(cli, digest).code == 3
+    (folder,) = (cli.store / "key-ceremonies").iterdir()
+    transcript = str(folder / "transcript.jsonl")
+    operator = json.loads((folder / "transcript.jsonl").read_text().splitlines()[-2])["kind"] == "created"
+    words = ("ceremony", "check", path, transcript, "--operator-key", f"{made_key(folder)}", "--json")
+    done = cli.run(*words)
+    assert (operator, done.code, done.data["verdict"]) == (True, 3, "incomplete")
+    done = cli.run("ceremony", "abandon", path, "--expect", "0" * 64)
+    assert (done.code, "the digest of the request is not" in done.err) == (3, True), done
+    done = cli.ok("ceremony", "abandon", path, "--expect", digest, "--json")
+    assert (done.data["created"], "1 of 3 keys are created" in done.err) == (1, True), done
+    done = keygen(cli, digest)
+    assert (done.code, "was abandoned, for good" in done.err) == (3, True), done
+    done = cli.run(*words)
+    assert done.data["text"] == "1 of 3 keys were created, and there are no receipts: it was abandoned"
+
+
+def made_key(folder: Path) -> str:
+    """Return the public key of the first key that the transcript in *folder* has."""
+    lines = map(json.loads, (folder / "transcript.jsonl").read_text().splitlines())
+    statement = next(entry["statement"] for entry in lines if entry["kind"] == "created")
+    return str(seedless.read(statement).issuer)
 
 
 def prepare_digest(cli: Cli) -> str:

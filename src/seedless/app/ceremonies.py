@@ -29,14 +29,16 @@ from seedless.ceremony.judgement import EVERYTHING
 from seedless.ceremony.keys import CeremonyKey
 from seedless.ceremony.request import CeremonyRequest, parse
 from seedless.jwt import Jwt
+from seedless.keygen.check import KeygenCheck, check_keygen
 from seedless.keygen.request import KeygenRequest
 from seedless.keygen.request import parse as parse_key_request
-from seedless.keygen.run import KeygenCheck, check_keygen
+from seedless.keygen.transcript import SeenBag
 from seedless.nkey import PublicKey
 from seedless.seeds import SoftwareKey
 from seedless.signing_pipeline import Plan
 
 if TYPE_CHECKING:
+    from seedless.app.ceremonies_keygen import KeygenAbandonment, KeygenReview
     from seedless.app.workspace import Workspace
 
 __all__ = ["Ceremonies", "CeremonyKeyState", "CeremonyReview"]
@@ -139,6 +141,18 @@ class Ceremonies:
             at=issued,
         )  # fmt: skip
 
+    def review_keys(self, request: bytes) -> KeygenReview:
+        """Return the review of a *request* to create keys, without token or PIN.
+
+        Raise `Refused` for one that does not hold now, whose keys were created, or of whose labels the
+        inventory has one.
+        """
+        from seedless.app import ceremonies_keygen  # with shares of secrets, which few ceremonies need
+
+        return ceremonies_keygen.reviewed(
+            self._workspace, parse_key_request(arguments.data("request", request))
+        )
+
     def create_keys(
         self,
         request: bytes,
@@ -148,15 +162,17 @@ class Ceremonies:
         policy: str | Path | None = None,
         statements: Iterable[str | Jwt[object]] = (),
         present: Iterable[str] = (),
+        bags: Iterable[tuple[str, str]] = (),
         exceptions: Iterable[str] = (),
         device_info: Iterable[tuple[str, bytes]] = (),
         allowed: Iterable[str] = (),
     ) -> CreatedKeys:
         """Create the keys of *request* on their tokens, or go on with one that was interrupted.
 
-        The result goes to *output*, the policy that pins the operator to *policy*; *exceptions* are what was
-        not as planned, *allowed* ways to a disk (`swap`, `core-pipe`), for keys with shares. The others are
-        those of `CeremonyReview.sign`. Raise `Refused`, `UsageError`, `TokenError` and `PinError`.
+        The result goes to *output*, the policy that pins the operator to *policy*. *bags* are numbers of bags
+        of the request, and how each was found; *exceptions* what was not as planned; *allowed* ways to a disk
+        (`swap`, `core-pipe`), for keys with shares. The others are those of `CeremonyReview.sign`. Raise
+        `Refused`, `UsageError`, `TokenError` and `PinError`.
         """
         from seedless.app import ceremonies_keygen  # with shares of secrets, which few ceremonies need
 
@@ -165,6 +181,7 @@ class Ceremonies:
         people = ceremonies_keygen.KeygenPeople(
             present=arguments.texts("present", present),
             statements=tuple(one.text if isinstance(one, Jwt) else one for one in statements),
+            bags=tuple(SeenBag(number=number, found=found) for number, found in bags),
             exceptions=arguments.texts("exceptions", exceptions),
         )
         return ceremonies_keygen.create(
@@ -196,6 +213,18 @@ class Ceremonies:
         """
         return ceremony_requests.abandonment(self._workspace, request)
 
+    def abandon_keys(self, request: bytes) -> KeygenAbandonment:
+        """Return how far the ceremony of a *request* to create keys is; `record` gives it up, for good.
+
+        Keys that it has created stay on their tokens. Raise `UsageError` where none has begun here, or it
+        has ended.
+        """
+        from seedless.app import ceremonies_keygen  # with shares of secrets, which few ceremonies need
+
+        return ceremonies_keygen.abandonment(
+            self._workspace, parse_key_request(arguments.data("request", request))
+        )
+
     def check(
         self,
         request: bytes,
@@ -216,9 +245,20 @@ class Ceremonies:
             *_held(request, result, operator_key), policy=policy, recomputes=recompute
         )
 
-    def check_keys(self, request: bytes, result: bytes, operator_key: str | PublicKey) -> KeygenCheck:
-        """Check a ceremony that created keys, *operator_key* among them, from the bytes of its files."""
-        return check_keygen(*_held(request, result, operator_key))
+    def check_keys(
+        self,
+        request: bytes,
+        result: bytes,
+        operator_key: str | PublicKey,
+        *,
+        policy: str | None = None,
+        recompute: bool = False,
+    ) -> KeygenCheck:
+        """Check a ceremony that created keys, *operator_key* among them, as `check` does.
+
+        *policy* is the digest of the one that has to follow from the keys that were created.
+        """
+        return check_keygen(*_held(request, result, operator_key), policy=policy, recompute=recompute)
 
     def report(self, request: bytes, result: bytes, operator_key: str | PublicKey) -> CeremonyReport:
         """Check a ceremony of either kind afterwards, and return the page about it, to read and to print."""

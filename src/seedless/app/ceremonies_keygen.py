@@ -14,23 +14,22 @@ from seedless.app import recovery
 from seedless.app.ceremony_keys import CreatedKeys, begun_ledger, reported_by_driver
 from seedless.app.token_management import tokens_and_machine
 from seedless.app.tokens import OpenTokens, open_tokens, token_uri
-from seedless.ceremony.keys import CeremonyKey, policy_text
+from seedless.ceremony.keys import CeremonyKey
+from seedless.ceremony.transcript import TranscriptFile
 from seedless.challenges import KEYGEN
-from seedless.errors import Refused
+from seedless.errors import Refused, StoreError, UsageError
 from seedless.jwt import Draft, Jwt
 from seedless.keygen import request as key_request
+from seedless.keygen.check import check_keygen, policy_of
 from seedless.keygen.request import KeygenRequest, SpecifiedKey
-from seedless.keygen.run import (
-    RECORD_NAME,
-    RESULT_NAME,
-    KeygenRun,
-    check_keygen,
-    run_keygen,
-)
+from seedless.keygen.run import RECORD_NAME, RESULT_NAME, TRANSCRIPT_NAME, KeygenRun, run_keygen
+from seedless.keygen.transcript import SeenBag, progress, require_time
+from seedless.machine import examine_machine
 from seedless.nkey import Role
+from seedless.pkcs11.families import quirks_of_uri
 from seedless.pkcs11.uri import KeyUri
 from seedless.program import tool
-from seedless.readiness import ReadinessRow
+from seedless.readiness import ReadinessRow, questions
 from seedless.recovery.journeys import NewShares
 from seedless.recovery.record import KeyName, RecoveryRecord
 from seedless.signing_pipeline import NewKey
@@ -40,18 +39,41 @@ from seedless.text import shown
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
 
-__all__ = ["KeygenPeople", "create", "folder_of", "prepare"]
+__all__ = [
+    "KeygenAbandonment",
+    "KeygenPeople",
+    "KeygenReview",
+    "abandonment",
+    "create",
+    "folder_of",
+    "prepare",
+    "reviewed",
+]
 
 _CHALLENGES = 1  # that a new key signs: it is tried before it is used
 _CHALLENGES_OF_IMPORT = 2  # the import, and the test signature in the process of the secret
 
 
 class KeygenPeople(msgspec.Struct, frozen=True, kw_only=True):
-    """Who was there, the statements of witnesses (jwt text), and what was not as in the script."""
+    """Who was there, the statements of witnesses (jwt text), how bags were, and what was not as planned."""
 
     present: tuple[str, ...] = ()
     statements: tuple[str, ...] = ()
+    bags: tuple[SeenBag, ...] = ()
     exceptions: tuple[str, ...] = ()
+
+
+class KeygenReview(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to create keys that holds now, and whose keys are new here; `readiness` is for the page."""
+
+    request: KeygenRequest
+    readiness: tuple[ReadinessRow, ...] = ()
+
+    def checklist(self) -> str:
+        """Return the page to print for the room."""
+        from seedless.keygen.report import key_checklist  # only where a page is made
+
+        return key_checklist(self.request, self.readiness)
 
 
 def prepare(
@@ -67,6 +89,22 @@ def prepare(
     return key_request.prepare(
         read, reason=reason, prepared_by=by, prepared_at=at, expires=expires, tool=tool()
     )
+
+
+def reviewed(workspace: Workspace, request: KeygenRequest) -> KeygenReview:
+    """Return the review of *request*, see `Ceremonies.review_keys`."""
+    workspace.refresh()
+    if (folder_of(workspace, request) / RESULT_NAME).exists():
+        raise _were_created(folder_of(workspace, request))
+    has_begun = (folder_of(workspace, request) / TRANSCRIPT_NAME).exists()
+    if not has_begun:
+        # One that has begun goes on after the expiry of its request, with the keys that it has.
+        require_time(request, workspace.now)
+        _require_new(workspace, request.specification.keys)
+    tokens = {key.token: KeyUri.parse(key.token) for key in request.specification.keys if key.token}
+    asked = [row for name, uri in tokens.items() for row in questions(quirks_of_uri(uri).family, name)]
+    rows = (*(asked or questions("", "the token")), *examine_machine(workspace.root, workspace.now))
+    return KeygenReview(request=request, readiness=rows)
 
 
 def folder_of(workspace: Workspace, request: KeygenRequest) -> Path:
@@ -91,17 +129,17 @@ def create(
     done is in the transcript: called again, it goes on. Raise `Refused`, `TokenError`, `UsageError`.
     """
     folder = folder_of(workspace, request)
+    if request.mark:
+        raise Refused("the request is that of a rehearsal", "create the keys of the one that was rehearsed")
     if (folder / RESULT_NAME).exists():
-        raise Refused(
-            f"the keys of this request were created: {shown(folder / RESULT_NAME)}", "prepare another"
-        )
+        raise _were_created(folder)
     for path in (output, *([policy] if policy else [])):
         atomic.require_new(path)
     if not (folder / RECORD_NAME).exists():
         _require_new(workspace, request.specification.recoverable)
     run = KeygenRun(
         request=request, folder=folder, clock=clock, tool=tool(), statements=people.statements,
-        present=people.present, exceptions=people.exceptions,
+        present=people.present, bags=people.bags, exceptions=people.exceptions,
         readiness=lambda: _readiness(workspace, request, outputs),
         share=lambda: _share(workspace, request, folder, allowed),
     )  # fmt: skip
@@ -111,23 +149,76 @@ def create(
         if checked.progress is None:
             raise Refused(f"the result does not verify: {checked.text}", checked.hint)
         keys = tuple(checked.progress.keys)
-        text = _policy(request, keys) if policy else ""
+        text = policy_of(checked.progress) if policy else ""
         files = {output: result.decode()} | ({policy: text} if policy else {})
         state = {folder / RESULT_NAME: result.decode()} | begun_ledger(workspace, keys) | tokens.reported()
         atomic.write_new(files, state)
     return CreatedKeys(keys=keys, result=result, transcript=checked.progress.digest, policy=text)
 
 
-def _policy(request: KeygenRequest, keys: Sequence[CeremonyKey]) -> str:
-    specification = request.specification
-    witnesses = specification.witnesses
-    return policy_text(
-        keys,
-        witnesses.keys if witnesses else (),
-        witnesses.threshold if witnesses else 0,
-        specification.attestation_roots,
-        recoverable=bool(specification.recoverable),
+def _were_created(folder: Path) -> Refused:
+    return Refused(f"the keys of this request were created: {shown(folder / RESULT_NAME)}", "prepare another")
+
+
+def abandonment(workspace: Workspace, request: KeygenRequest) -> KeygenAbandonment:
+    """Return what giving up the ceremony of *request* would do, see `Ceremonies.abandon_keys`."""
+    folder = folder_of(workspace, request)
+    entries = TranscriptFile(folder / TRANSCRIPT_NAME, request.digest).entries
+    so_far = progress(request, entries)
+    if "abandoned" not in so_far.next_kinds:
+        raise UsageError(
+            f"no ceremony of the request {request.digest} has begun here and not ended",
+            "there is nothing to give up",
+        )
+    return KeygenAbandonment(
+        request=request,
+        created=len(so_far.keys),
+        transcript=so_far.digest,
+        job=KeygenAbandonmentJob(workspace),
     )
+
+
+class KeygenAbandonment(msgspec.Struct, frozen=True, kw_only=True):
+    """A ceremony that creates keys, as it would be given up: nothing is written before `record`.
+
+    `created` is how many keys its transcript has, `transcript` the digest of that.
+    """
+
+    request: KeygenRequest
+    created: int
+    transcript: str
+    job: KeygenAbandonmentJob
+
+    def record(self) -> str:
+        """Write into the transcript that it was given up, and return the digest of that.
+
+        Raise `UsageError` where it has ended since, `StoreError` where more was created since.
+        """
+        return self.job.run(self)
+
+
+class KeygenAbandonmentJob:
+    """How such a ceremony is given up; no value, and never agreed."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Bind to *workspace*."""
+        self._workspace = workspace
+
+    def __repr__(self) -> str:
+        return "KeygenAbandonmentJob()"
+
+    def run(self, agreed: KeygenAbandonment) -> str:
+        """Record *agreed*, see `KeygenAbandonment.record`."""
+        workspace, request = self._workspace, agreed.request
+        with root_lock(workspace.root).held(workspace.observer.waits):
+            if abandonment(workspace, request).transcript != agreed.transcript:
+                raise StoreError(
+                    f"the ceremony of the request {request.digest} has gone on since it was looked at",
+                    "look again at what it has created",
+                )
+            journal = TranscriptFile(folder_of(workspace, request) / TRANSCRIPT_NAME, request.digest)
+            journal.append("abandoned", int(workspace.clock()))
+            return progress(request, journal.entries).digest
 
 
 def _require_new(workspace: Workspace, keys: Iterable[SpecifiedKey]) -> None:

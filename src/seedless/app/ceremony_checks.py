@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from seedless import file_kind
 from seedless.ceremony.check import CeremonyCheck, CeremonyVerdict, Recomputation, check, recompute
-from seedless.keygen.run import KeygenCheck, check_keygen
+from seedless.keygen.check import KeygenCheck, check_keygen
 from seedless.nkey import PublicKey
 from seedless.store import atomic
 

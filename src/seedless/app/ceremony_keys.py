@@ -21,6 +21,7 @@ from seedless.app.keys import ON_TOKENS
 from seedless.app.token_management import tokens_and_machine
 from seedless.app.tokens import OpenTokens, open_tokens
 from seedless.ceremony import documents
+from seedless.ceremony.keys import RESULT_FORMAT as KEY_RESULT_FORMAT
 from seedless.ceremony.keys import (
     CeremonyKey,
     ReportedKey,
@@ -33,7 +34,8 @@ from seedless.ceremony.keys import (
     to_bytes,
 )
 from seedless.ceremony.offline import RESULT_NAME, TRANSCRIPT_NAME
-from seedless.ceremony.transcript import ATTESTATION
+from seedless.ceremony.transcript import ATTESTATION, RESULT_FORMAT, CeremonyResult
+from seedless.ceremony.transcript import parse as parse_result
 from seedless.errors import NoKey, NoToken, UsageError
 from seedless.inventory import KeyEntry
 from seedless.ledger import OperatorRecord
@@ -323,10 +325,9 @@ def registered(workspace: Workspace, data: bytes, *, record: bool) -> tuple[Cere
 
 def compared(workspace: Workspace, *, offline: bool) -> tuple[CeremonyKeyState, ...]:
     """Return the keys of the ceremonies that were held here, see `Ceremonies.inventory`."""
-    folder = workspace.root / "ceremonies"
-    known = reported_keys(_transcripts(folder))
+    known = reported_keys(_transcripts(workspace.root))
     if not known:
-        raise UsageError("no ceremony was held here", f"transcripts lie in {shown(folder)}")
+        raise UsageError("no ceremony was held here", f"transcripts lie in {shown(workspace.root)}")
     with open_tokens(workspace) as tokens:
         return tuple(_state(None if offline else tokens, one) for one in known)
 
@@ -336,13 +337,17 @@ def _entry(made: CeremonyKey) -> KeyEntry:
     return KeyEntry(public_key=key, uri=made.uri, role=key.role, name=made.name, at=made.at)
 
 
-def _transcripts(folder: Path) -> Iterator[bytes]:
-    """Yield the results of the ceremonies in *folder*, and the transcripts of those that have not ended."""
-    for held in sorted(path for path in folder.glob("*") if path.is_dir()):
-        result = held / RESULT_NAME
-        path = result if result.exists() else held / TRANSCRIPT_NAME
-        if path.exists():
-            yield documents.read(path, file_kind.RESULT, file_kind.TRANSCRIPT)
+def _transcripts(root: Path) -> Iterator[CeremonyResult]:
+    """Yield what the ceremonies below *root* came to: results, and transcripts of those without one."""
+    for name, form, *kinds in (
+        ("key-ceremonies", KEY_RESULT_FORMAT, file_kind.KEY_RESULT, file_kind.KEY_TRANSCRIPT),
+        ("ceremonies", RESULT_FORMAT, file_kind.RESULT, file_kind.TRANSCRIPT),
+    ):
+        for held in sorted(path for path in (root / name).glob("*") if path.is_dir()):
+            result = held / RESULT_NAME
+            path = result if result.exists() else held / TRANSCRIPT_NAME
+            if path.exists():
+                yield parse_result(documents.read(path, *kinds), form)
 
 
 def _state(tokens: OpenTokens | None, one: ReportedKey) -> CeremonyKeyState:

@@ -346,7 +346,7 @@ def key_statement(
     workspace: Workspace, request: bytes, witness: str | PublicKey | SoftwareKey
 ) -> WitnessStatement:
     """Return what *witness* signs of a request to create keys, see `Ceremonies.key_statement`."""
-    from seedless.keygen.run import content_of  # only for such a request
+    from seedless.keygen.transcript import content_of  # only for such a request
 
     asked = parse_key_request(request)
     key = _public_key(witness)

@@ -20,7 +20,6 @@ import msgspec
 
 from seedless import plan_file
 from seedless.ceremony import documents
-from seedless.ceremony import transcript as results
 from seedless.ceremony.statements import KEY, ceremony_draft, read_ceremony_jwt, require_equal
 from seedless.errors import Refused, SeedlessError, UsageError
 from seedless.ledger import is_digest
@@ -31,6 +30,7 @@ from seedless.text import quoted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from seedless.ceremony.transcript import CeremonyResult
     from seedless.jwt import Draft, Jwt
 
 
@@ -97,7 +97,7 @@ def _statements_in(result: Mapping[str, object]) -> list[object]:
     return [one.get("statement") for one in created if one.get("kind") == "created"]
 
 
-def read_statement(text: str, where: str) -> CeremonyKey:
+def read_statement(text: object, where: str) -> CeremonyKey:
     """Return the key that has signed the statement *text* about itself; raise `Refused` with its place."""
     jwt: Jwt[Any] = read_ceremony_jwt(text, where)
     data = jwt.claims.body.data or {}
@@ -179,12 +179,12 @@ class ReportedKey:
     driver_report: Mapping[str, Any] = field(default_factory=dict)
 
 
-def reported_keys(transcripts: Iterable[bytes]) -> tuple[ReportedKey, ...]:
-    """Return the keys in *transcripts* (or results), by public key; raise `Refused` for anything else."""
+def reported_keys(transcripts: Iterable[CeremonyResult]) -> tuple[ReportedKey, ...]:
+    """Return the keys in *transcripts*, of signatures and of new keys, by public key."""
     found: dict[str, ReportedKey] = {}
-    for data in transcripts:
+    for read in transcripts:
         at = 0
-        for entry in results.parse(data).entries:
+        for entry in read.entries:
             at = max(at, _at(entry))
             one = _key(entry, at)
             if one is not None and at >= found.get(str(one.public_key), one).at:
@@ -198,6 +198,9 @@ def _at(entry: object) -> int:
 
 
 def _key(entry: object, at: int) -> ReportedKey | None:
+    if isinstance(entry, dict) and entry.get("kind") == "created":
+        made = read_statement(entry.get("statement"), "the statement of a key")
+        return ReportedKey(public_key=made.public_key, at=at, driver_report=made.driver_report)
     if not isinstance(entry, dict) or entry.get("kind") != "key":
         return None
     key, driver_report = entry.get("public_key"), entry.get("says")

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from seedless.ceremony.request import CeremonyRequest
     from seedless.ceremony.transcript import CeremonyProgress
     from seedless.change import Change
+    from seedless.policy import Witnesses
     from seedless.readiness import ReadinessRow
 
 
@@ -147,7 +148,7 @@ def _operator_name(request: CeremonyRequest) -> str:
     return next((claim.name for claim in claims if claim.sub == request.operator_key), "")
 
 
-def _named(key: str, names: Mapping[str, str]) -> str:
+def named_html(key: str, names: Mapping[str, str]) -> str:
     """Return the name of a key before the key; the key alone where it has none."""
     return f"{text_html(names[key])}<br>{code_html(key)}" if names.get(key) else code_html(key)
 
@@ -176,7 +177,7 @@ def _summary(request: CeremonyRequest, progress: CeremonyProgress, names: Mappin
         ("Expires", text_html(moment(request.expires))),
         ("Held", text_html(moment(progress.at)) if opened else "not yet"),
         ("Present", text_html(", ".join(opened.get("present", [])) or "nobody was named")),
-        ("Operator", _named(request.operator_key, names)),
+        ("Operator", named_html(request.operator_key, names)),
         ("Prepared with", text_html(request.tool)),
         ("Signed with", text_html(str(opened.get("tool", "nothing yet")))),
     ]
@@ -228,7 +229,7 @@ def _change(change: Change, accounts: AccountClaims, names: Mapping[str, str], *
     found = diff_change(change, accounts, names=names)
     rows = [
         *(_difference(one, is_new=old is None) for one in found),
-        _row("issuer", _named(str(change.draft.issuer), names)),
+        _row("issuer", named_html(str(change.draft.issuer), names)),
         *_previous_issuer(change, names),
         _row("issued", text_html(moment(change.draft.issued_at))),
         _row("sha256 of what is signed", code_html(draft_digest(change.draft))),
@@ -242,7 +243,7 @@ def _previous_issuer(change: Change, names: Mapping[str, str]) -> list[str]:
     """Return a row with who signed before, where it was another key: all that a rotation changes."""
     if change.replaces is None or change.replaces.issuer == change.draft.issuer:
         return []
-    return [_row("issuer before", _named(str(change.replaces.issuer), names))]
+    return [_row("issuer before", named_html(str(change.replaces.issuer), names))]
 
 
 def _difference(one: Difference, *, is_new: bool) -> str:
@@ -258,7 +259,7 @@ def _people(progress: CeremonyProgress, checked: CeremonyCheck, names: Mapping[s
     pinned = checked.policy.witnesses if checked.policy else None
     needed = f"{pinned.threshold} of {len(pinned.keys)} required" if pinned else "the policy requires none"
     rows = [("Witness", code_html(str(witness.issuer))) for witness in checked.witnesses]
-    rows += [("Receipt by", _named(str(receipt.issuer), names)) for receipt in checked.receipts]
+    rows += [("Receipt by", named_html(str(receipt.issuer), names)) for receipt in checked.receipts]
     count = len(progress.statements)
     return f"<h2>Witnesses and receipts</h2><p>{count} signed; {text_html(needed)}.</p>{facts_html(rows)}"
 
@@ -402,27 +403,43 @@ def checklist(
     ]
     if len(changes) > _MOST:
         changes = [*changes[: _MOST - 1], f"and {len(changes) - _MOST + 1} more"]
-    needed = f"{policy.witnesses.threshold} of {len(policy.witnesses.keys)}" if policy.witnesses else "none"
-    lines = [
-        f"CEREMONY {request.mark}".strip(),
-        "",
-        f"reason       {shown(request.reason)}",
-        f"prepared     {moment(request.plan.prepared_at)} by {shown(request.prepared_by)}",
-        f"expires      {moment(request.expires)}",
-        f"operator     {shown(_operator_name(request))}",
-        f"             {request.operator_key}",
-        f"policy       {policy.digest}",
-        f"witnesses    {needed}",
+    head = [
+        ("reason", shown(request.reason)),
+        ("prepared", f"{moment(request.plan.prepared_at)} by {shown(request.prepared_by)}"),
+        ("expires", moment(request.expires)),
+        ("operator", shown(_operator_name(request))),
+        ("", request.operator_key),
+        ("policy", policy.digest),
+        ("witnesses", threshold_text(policy.witnesses)),
+    ]
+    body = [*changes, "", *token_lines, *([""] if token_lines else [])]
+    return checklist_text(f"CEREMONY {request.mark}", head, body, _STEPS, readiness)
+
+
+def threshold_text(witnesses: Witnesses | None) -> str:
+    """Return how many of the *witnesses* have to sign."""
+    return f"{witnesses.threshold} of {len(witnesses.keys)}" if witnesses else "none"
+
+
+def checklist_text(
+    title: str,
+    head: Iterable[tuple[str, str]],
+    body: Iterable[str],
+    steps: Iterable[str],
+    readiness: Iterable[ReadinessRow],
+) -> str:
+    """Return a page to print: its *head* (names and values), room for the words, *body*, *steps* to tick."""
+    lines = [title.strip(), ""]
+    for name, text in head:
+        lines += textwrap.wrap(f"{name:<12} {text}", _WIDTH, subsequent_indent=" " * 13)
+    lines += [
         "",
         "the words of the request, from the paper of whoever prepared it",
         *(f"{first:>3}  {' '.join([_BLANK] * _IN_A_ROW)}" for first in range(1, _WORDS, _IN_A_ROW)),
         "",
-        *changes,
-        "",
-        *token_lines,
-        *([""] if token_lines else []),
+        *body,
     ]
-    for number, step in enumerate(_STEPS, 1):
+    for number, step in enumerate(steps, 1):
         lines += textwrap.wrap(f"[ ] {number}. {step}", _WIDTH, subsequent_indent="       ")
     lines += [
         "",

@@ -165,22 +165,22 @@ def to_bytes(entries: Sequence[TranscriptEntry], receipts: Sequence[str]) -> byt
     )
 
 
-def parse(data: bytes) -> CeremonyResult:
-    """Read a result, or a transcript; raise `Refused` that names the place."""
+def parse(data: bytes, form: str = RESULT_FORMAT) -> CeremonyResult:
+    """Read a result of the format *form*, or a transcript; raise `Refused` that names the place."""
     try:
-        return _parsed(data)
+        return _parsed(data, form)
     except Refused:
         raise
     except SeedlessError as error:
         raise Refused(error.message, error.hint) from error
 
 
-def _parsed(data: bytes) -> CeremonyResult:
+def _parsed(data: bytes, form: str) -> CeremonyResult:
     if _is_transcript(data):
         return CeremonyResult(tuple(read(data)), None)
     members = documents.members_of(documents.parse(data, "the result"), _ResultMembers, "result")
-    if members.format != RESULT_FORMAT:
-        raise Refused(f"result.format is not {RESULT_FORMAT!r}", "another version of seedless may read it")
+    if members.format != form:
+        raise Refused(f"result.format is not {form!r}", "another version of seedless may read it")
     return CeremonyResult(members.transcript, members.receipts)
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from seedless import plan_file, strict_json
 from seedless.ceremony import documents
+from seedless.ceremony.request import REHEARSAL
 from seedless.errors import BadClaims, SeedlessError, UsageError
 from seedless.ledger import is_digest
 from seedless.nkey import PublicKey, Role
@@ -61,10 +62,14 @@ class SpecifiedKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who takes part, and as what: holder, witness, scribe, administrator."""
+    """Somebody who takes part, and as what: holder, witness, scribe, administrator.
+
+    `key` is the public key by which a witness signs, empty for others.
+    """
 
     name: str
     role: str
+    key: str = ""
 
 
 class Bag(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +110,10 @@ class KeySpecification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeygenRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """A key specification, and who asks for it: why, when, its expiry (Unix seconds), by which program."""
+    """A key specification, and who asks for it: why, when, its expiry (Unix seconds), by which program.
+
+    `mark` is empty, or `REHEARSAL`.
+    """
 
     specification: KeySpecification
     reason: str
@@ -114,6 +122,7 @@ class KeygenRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     expires: int
     tool: str
     format: str = FORMAT
+    mark: str = ""
 
     @functools.cached_property
     def data(self) -> bytes:
@@ -152,6 +161,8 @@ def parse(data: bytes) -> KeygenRequest:
         raise UsageError(f"request.format is not {FORMAT!r}", "another version of seedless may read it")
     for name in ("reason", "prepared_by", "tool"):
         documents.require_plain(getattr(request, name), f"request.{name}")
+    if request.mark not in {"", REHEARSAL}:
+        raise UsageError(f"request.mark is {quoted(request.mark)}", f"it is empty, or {REHEARSAL}")
     if request.expires <= request.prepared_at:
         raise UsageError("request.expires is not after request.prepared_at", "give it some days")
     require_sound(request.specification, "request.specification")
@@ -183,9 +194,15 @@ def require_sound(specification: KeySpecification, where: str) -> None:
 def _require_key(specification: KeySpecification, key: SpecifiedKey, where: str) -> None:
     try:
         _ = key.label
-        _ = KeyUri.parse(key.token) if key.token else None
+        uri = KeyUri.parse(key.token) if key.token else None
     except SeedlessError as error:
         raise UsageError(f"{where}: {error.message}", error.hint) from error
+    # A slot number is given out anew by each start of a driver, so it names no token to compare with later.
+    if uri is not None and not uri.covers(uri):
+        raise UsageError(
+            f"{where}.token names no token by what it reports of itself: {shown(key.token)}",
+            "pkcs11:token=LABEL, or pkcs11:serial=SERIAL",
+        )
     documents.require_plain(key.holder, f"{where}.holder")
     people = {person.name for person in specification.people}
     if people and key.holder not in people:
@@ -231,6 +248,7 @@ def _require_texts(specification: KeySpecification, where: str) -> None:
 
 def _require_witnesses(specification: KeySpecification, where: str) -> None:
     witnesses = specification.witnesses
+    _require_people(specification, where)
     if witnesses is None:
         return
     try:
@@ -242,6 +260,35 @@ def _require_witnesses(specification: KeySpecification, where: str) -> None:
             f"{where}.witnesses: {witnesses.threshold} of {count} different keys cannot have signed",
             "each key once, and a threshold of 1 up to their number",
         )
+
+
+def _require_people(specification: KeySpecification, where: str) -> None:
+    """Raise `UsageError` for somebody, a bag or a witness who is there twice, or who is nobody."""
+    # Two keys of one person are two witnesses by their keys alone: only who writes the specification knows
+    # that they are one, and the names make a reviewer see it.
+    witnesses = specification.witnesses.keys if specification.witnesses else ()
+    named = [person.key for person in specification.people if person.key]
+    for number, person in enumerate(specification.people):
+        if [one.name for one in specification.people].count(person.name) > 1:
+            raise UsageError(
+                f"{where}.people[{number}] is {shown(person.name)}, who is there twice",
+                "one entry for each person, with all roles: a person counts once",
+            )
+        if person.key and (person.key not in witnesses or named.count(person.key) > 1):
+            raise UsageError(
+                f"{where}.people[{number}].key is that of no witness, or of two people",
+                "[witnesses] lists the keys of witnesses, and each is that of one person",
+            )
+    strangers = [key for key in witnesses if named and key not in named]
+    if strangers:
+        raise UsageError(
+            f"{where}.witnesses.keys: {strangers[0]} is the key of nobody in people",
+            "give each witness an entry in people with their key, or none of them",
+        )
+    numbers = [bag.number for bag in specification.bags]
+    for number, one in enumerate(numbers):
+        if numbers.count(one) > 1:
+            raise UsageError(f"{where}.bags[{number}].number is there twice: {shown(one)}", "look again")
 
 
 def _require_shares(specification: KeySpecification, where: str) -> None:
@@ -266,15 +313,20 @@ def _require_shares(specification: KeySpecification, where: str) -> None:
         documents.require_plain(holder, f"{where}.shares.holders[{number}]")
 
 
-def description(request: KeygenRequest) -> Iterable[str]:
-    """Yield a request in words, a line each, as a reviewer reads it."""
-    specification = request.specification
+def key_lines(specification: KeySpecification) -> Iterable[str]:
+    """Yield each key of *specification* in words, a line each."""
     for key in specification.keys:
         marks = [name for name in ("recoverable", "attested") if getattr(key, name)]
         where = f" on {key.token}" if key.token else ""
         wanted = ", ".join(key.wanted) or "none required"
         text = ", ".join([*marks, wanted])
         yield f"new {key.role} {shown(key.name)}{where}, held by {shown(key.holder)}: {text}"
+
+
+def description(request: KeygenRequest) -> Iterable[str]:
+    """Yield a request in words, a line each, as a reviewer reads it."""
+    specification = request.specification
+    yield from key_lines(specification)
     if specification.shares is not None:
         shares = specification.shares
         yield (
@@ -282,7 +334,8 @@ def description(request: KeygenRequest) -> Iterable[str]:
             f"recoverable keys; the secret has {shares.bits} random bits"
         )
     for person in specification.people:
-        yield f"{person.role}: {shown(person.name)}"
+        signs = f", signs with {person.key}" if person.key else ""
+        yield f"{person.role}: {shown(person.name)}{signs}"
     for bag in specification.bags:
         yield f"bag {shown(bag.number)}: {shown(bag.content)}"
     for text in specification.exceptions:

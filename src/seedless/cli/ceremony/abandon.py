@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless import file_kind
+from seedless.app.ceremony_checks import is_key_request
 from seedless.ceremony import documents, words
 from seedless.ceremony.request import parse
 from seedless.cli import consent, printing
@@ -15,6 +16,7 @@ from seedless.cli.command import command
 from seedless.cli.options import confirmed_options
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from seedless.cli.workspace import CommandWorkspace
@@ -29,24 +31,44 @@ def abandon(workspace: CommandWorkspace, *, request_file: Path, expect: str | No
 
     For one that cannot be finished: its token is broken, or its policy was wrong. Until then no other request
     of the operator is signed. The request is never signed again; its transcript stays, and stays incomplete.
-    What it has signed is signed: whoever has these jwts can use them.
+    What it has signed is signed: whoever has these jwts can use them. Keys that it has created stay on their
+    tokens, and their names stay in use until `seedless key delete`.
 
     \b
     Example:
       seedless ceremony abandon request.json
     """
-    request = parse(documents.read(request_file, file_kind.REQUEST))
+    data = documents.read(request_file, file_kind.REQUEST, file_kind.KEY_REQUEST)
+    if is_key_request(data):
+        keys = workspace.ceremonies.abandon_keys(data)
+        of = len(keys.request.specification.keys)
+        printing.report(
+            f"{keys.created} of {of} keys are created, by its transcript, and stay on their tokens"
+        )
+        _agreed(workspace, keys.request.digest, expect, keys.record)
+        _emit(workspace, keys.request.digest, {"transcript": keys.transcript, "created": keys.created})
+        return
+    request = parse(data)
     begun = workspace.ceremonies.abandon(request)
     # Not where the transcript lies: the name of its folder is the digest, which a person brings.
     printing.report(f"{begun.signed} of {len(request.plan.changes)} jwts are signed, by its transcript")
-    if not workspace.options.dry_run:
-        if expect is None:
-            consent.require(workspace.options, "Give it up, for good?", done="nothing was given up")
-        else:
-            words.require_digest(expect, request.digest)
-        begun.record()
-    data = {
-        "request": request.digest, "transcript": begun.transcript, "signed": begun.signed,
-        "dry_run": workspace.options.dry_run,
-    }  # fmt: skip
-    workspace.emit(data, f"given up: {request.digest}")
+    _agreed(workspace, request.digest, expect, begun.record)
+    _emit(workspace, request.digest, {"transcript": begun.transcript, "signed": begun.signed})
+
+
+def _agreed(
+    workspace: CommandWorkspace, digest: str, expect: str | None, record: Callable[[], object]
+) -> None:
+    """Call *record* after somebody has agreed, or has brought the *digest*; not for a dry run."""
+    if workspace.options.dry_run:
+        return
+    if expect is None:
+        consent.require(workspace.options, "Give it up, for good?", done="nothing was given up")
+    else:
+        words.require_digest(expect, digest)
+    record()
+
+
+def _emit(workspace: CommandWorkspace, digest: str, more: dict[str, object]) -> None:
+    data = {"request": digest, "dry_run": workspace.options.dry_run} | more
+    workspace.emit(data, f"given up: {digest}")

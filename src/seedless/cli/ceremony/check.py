@@ -63,14 +63,16 @@ def check(
       seedless ceremony check request.json result.json --operator-key O…
     """
     request, result = options.read_ceremony(request_file, result_file)
-    if is_key_request(request):
-        checked = workspace.ceremonies.check_keys(request, result, operator_key)
-        emit_check(workspace, checked)
-        return ExitCode.OK if checked.verdict is CeremonyVerdict.COMPLETE else ExitCode.FINDINGS
     policy = None
     if policy_file is not None:
         data = documents.read(policy_file, file_kind.POLICY)
         policy = read_policy(data, shown(policy_file)).digest
+    if is_key_request(request):
+        checked = workspace.ceremonies.check_keys(
+            request, result, operator_key, policy=policy, recompute=recompute
+        )
+        emit_check(workspace, checked)
+        return ExitCode.OK if checked.is_good else ExitCode.FINDINGS
     audit = workspace.ceremonies.check(request, result, operator_key, policy=policy, recompute=recompute)
     workspace.emit(audit_data(audit), "\n".join(map(printable, audit_lines(audit))))
     return ExitCode.OK if audit.is_good else ExitCode.FINDINGS

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 def inventory(workspace: CommandWorkspace, *, offline: bool) -> int:
     """Compare the keys of the transcripts with the tokens.
 
-    The transcripts are those of the ceremonies that this machine has held. Each key is looked for on its
-    token, and what the driver reports of it now is compared with what it reported then; exit code 3 when
-    one is missing or has changed.
+    The transcripts are those of the ceremonies that this machine has held, of signatures and of new keys.
+    Each key is looked for on its token, and what the driver reports of it now is compared with what it
+    reported then; exit code 3 when one is missing or has changed.
 
     \b
     Example:

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--present", multiple=True, metavar="NAME", help="Who is in the room; for the transcript.")
 @click.option(
+    "--bag", "bags", multiple=True, metavar="NUMBER:TEXT", help="A bag of the request, and how it was found."
+)
+@click.option(
     "--exception", "exceptions", multiple=True, metavar="TEXT", help="What is not as in the script."
 )
 @device_info_option
@@ -68,6 +71,7 @@ def keygen(  # noqa: PLR0913 - one for each option
     request: Path | None,
     statements: tuple[Path, ...],
     present: tuple[str, ...],
+    bags: tuple[str, ...],
     exceptions: tuple[str, ...],
     device_info: tuple[Path, ...],
     clock_checked: bool,
@@ -94,7 +98,7 @@ def keygen(  # noqa: PLR0913 - one for each option
       seedless ceremony keygen --request request.json --statement ada.witness -o keys.json
       seedless ceremony keygen ACME --holder Ada --policy-out policy.toml -o keys.json
     """
-    people = _People(statements, present, exceptions, device_info, expect, clock_checked, allowed)
+    people = _People(statements, present, bags, exceptions, device_info, expect, clock_checked, allowed)
     if request is not None:
         if name is not None or any(plain.values()):
             raise UsageError("--request has names, holders, witnesses and roots itself", "leave them out")
@@ -112,6 +116,7 @@ class _People(NamedTuple):
 
     statements: tuple[Path, ...]
     present: tuple[str, ...]
+    bags: tuple[str, ...]
     exceptions: tuple[str, ...]
     device_info: tuple[Path, ...]
     expect: str | None
@@ -127,6 +132,7 @@ def _of_request(
     request = parse(data)
     outputs = read_device_info(people.device_info)
     statements = tuple(map(options.statement_text, people.statements))
+    bags = [_bag(text) for text in people.bags]
     show_request(request, with_words=False)
     if workspace.options.dry_run:
         workspace.emit(request_data(request) | {"dry_run": True}, "would create these keys")
@@ -140,11 +146,20 @@ def _of_request(
         policy=policy_out,
         statements=statements,
         present=people.present,
+        bags=bags,
         exceptions=people.exceptions,
         device_info=outputs,
         allowed=people.allowed,
     )
     emit_created(workspace, created, output)
+
+
+def _bag(text: str) -> tuple[str, str]:
+    """Return the number of a bag and how it was found; raise `UsageError` for another form."""
+    number, colon, found = text.partition(":")
+    if not colon or not found.strip():
+        raise UsageError(f"{shown(text)} is not NUMBER:TEXT", '--bag "4711: the seal was whole"')
+    return number.strip(), found.strip()
 
 
 def _plain(

@@ -54,7 +54,11 @@ first_use_option = click.option(
 def read_ceremony(request: Path, result: Path) -> tuple[bytes, bytes]:
     """Return the files of a ceremony; where the request is one to create keys, the result is of that kind."""
     of_keys = is_of(request, file_kind.KEY_REQUEST)
-    kinds = (file_kind.KEY_RESULT,) if of_keys else (file_kind.RESULT, file_kind.TRANSCRIPT)
+    kinds = (
+        (file_kind.KEY_RESULT, file_kind.KEY_TRANSCRIPT)
+        if of_keys
+        else (file_kind.RESULT, file_kind.TRANSCRIPT)
+    )
     asked = documents.read(request, file_kind.KEY_REQUEST if of_keys else file_kind.REQUEST)
     return asked, documents.read(result, *kinds)
 

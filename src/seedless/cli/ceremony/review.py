@@ -41,8 +41,12 @@ def review(
       seedless ceremony review request.json --policy policy.toml --checklist checklist.txt
     """
     if options.is_of(request_file, file_kind.KEY_REQUEST):
-        asked = parse(documents.read(request_file, file_kind.KEY_REQUEST))
+        data = documents.read(request_file, file_kind.KEY_REQUEST)
+        asked = parse(data)
         show_request(asked)
+        to_print = workspace.ceremonies.review_keys(data).checklist()
+        if checklist is not None:
+            atomic.write_new({checklist: to_print})
         workspace.emit(request_data(asked), f"sha256 {asked.digest}")
         return
     reviewed = workspace.ceremonies.review(documents.read(request_file, file_kind.REQUEST), first_use)

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 def digest_lines(digest: str, about: str = "") -> list[str]:
     """Return *digest* (hex), of what it is *about*, and its words below it."""
-    return [f"{about} sha256 {digest}".strip(), *_word_rows(digest)]
+    return [f"{about} sha256 {digest}".strip(), *word_rows(digest)]
 
 
-def _word_rows(digest: str) -> tuple[str, ...]:
+def word_rows(digest: str) -> tuple[str, ...]:
     """Return the words of *digest* (hex) in rows of eight, or of four where a label and eight do not fit."""
     whole = words.IN_A_ROW
     return words.rows(bytes.fromhex(digest), whole if printing.fits(11 + 12 * whole) else whole // 2)
@@ -62,7 +62,7 @@ def show_review(workspace: CommandWorkspace, review: CeremonyReview, *, with_wor
     rows = [(label, printable(text)) for label, text in _facts(review)]
     if with_words:
         rows.append(("request", f"sha256 {request.digest}"))
-        rows += [("", row) for row in _word_rows(request.digest)]
+        rows += [("", row) for row in word_rows(request.digest)]
     for line in printing.labelled(rows, 10):
         printing.report(line)
 
@@ -152,7 +152,7 @@ def _held(found: CeremonyCheck) -> list[str]:
         ("request", f"sha256 {request.digest}"),
         ("policy", f"sha256 {policy.digest if policy else 'not yet'}"),
         ("transcript", f"sha256 {progress.digest}"),
-        *(("", row) for row in _word_rows(progress.digest)),
+        *(("", row) for row in word_rows(progress.digest)),
     ]
     if policy:
         rows.append(("witnesses", _witnesses(found, policy)))

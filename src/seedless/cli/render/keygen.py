@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from seedless.cli import printing
-from seedless.cli.render.ceremony import digest_lines, words_data
+from seedless.cli.render.ceremony import digest_lines, word_rows, words_data
 from seedless.keygen.request import description
 from seedless.policy import read as read_policy
 from seedless.text import printable, shown
@@ -16,8 +18,9 @@ if TYPE_CHECKING:
     from seedless.app.ceremony_keys import CreatedKeys
     from seedless.ceremony.keys import CeremonyKey
     from seedless.cli.workspace import CommandWorkspace
+    from seedless.keygen.check import KeygenCheck
     from seedless.keygen.request import KeygenRequest
-    from seedless.keygen.run import KeygenCheck
+    from seedless.keygen.transcript import KeygenProgress
 
 
 def show_request(request: KeygenRequest, *, with_words: bool = True) -> None:
@@ -56,19 +59,53 @@ def emit_check(workspace: CommandWorkspace, checked: KeygenCheck) -> None:
     """Print what checking the creation of keys has come to."""
     lines = [f"{checked.verdict}: {checked.text}", *([f"hint: {checked.hint}"] if checked.hint else [])]
     data: dict[str, Any] = {"verdict": str(checked.verdict), "text": checked.text, "hint": checked.hint}
-    so_far = checked.progress
-    if checked.request is not None and so_far is not None:
-        lines += [key_line(key) for key in so_far.keys]
-        lines += [f"signatures of {key}: {count}" for key, count in so_far.signatures_in_all.items()]
-        lines += digest_lines(checked.request.digest)
-        lines += ["transcript", *digest_lines(so_far.digest)]
-        data |= {
-            "request": checked.request.digest,
-            "transcript": so_far.digest,
-            "keys": [key_data(key) for key in so_far.keys],
-            "signatures": so_far.signatures_in_all,
-        }
+    again, so_far = checked.recomputed, checked.progress
+    if so_far is not None:
+        lines += _held(so_far)
+        data |= _held_data(so_far)
+    if again is not None:
+        lines.append(f"recomputed  {again.text}")
+        data["recomputed"] = {"agrees": again.agrees, "text": again.text}
+    if so_far is not None:
+        lines.append("compare with paper: request, transcript")
     workspace.emit(data, "\n".join(map(printable, lines)))
+
+
+def _held(so_far: KeygenProgress) -> list[str]:
+    request, first = so_far.request, so_far.sessions[0]
+    rows = [
+        ("reason", request.reason),
+        ("prepared", f"{printing.moment(request.prepared_at)} by {request.prepared_by}, with {request.tool}"),
+        ("began", f"{printing.moment(first.at)}, with {first.tool}"),
+        *(("resumed", f"{printing.moment(one.at)}, with {one.tool}") for one in so_far.sessions[1:]),
+        ("present", ", ".join(so_far.present) or "nobody was named"),
+        *(("absent", name) for name in so_far.absent),
+        *(("bag", f"{bag.number}: {bag.found}") for one in so_far.sessions for bag in one.bags),
+        *(("exception", text) for one in so_far.sessions for text in one.exceptions),
+        *(("key", key_line(key)) for key in so_far.keys),
+        *(("signatures", f"{count} of {key}") for key, count in _signatures(so_far).items()),
+        ("request", f"sha256 {request.digest}"),
+        ("transcript", f"sha256 {so_far.digest}"),
+        *(("", row) for row in word_rows(so_far.digest)),
+    ]
+    return [*([request.mark] if request.mark else []), *printing.labelled(rows, 11)]
+
+
+def _held_data(so_far: KeygenProgress) -> dict[str, Any]:
+    request = so_far.request
+    return {
+        "mark": request.mark,
+        "request": request.digest,
+        "transcript": so_far.digest,
+        "keys": [key_data(key) for key in so_far.keys],
+        "signatures": _signatures(so_far),
+        "absent": list(so_far.absent),
+        "sessions": [msgspec.to_builtins(one) for one in so_far.sessions],
+    }
+
+
+def _signatures(so_far: KeygenProgress) -> dict[str, int]:
+    return so_far.signatures_in_all if so_far.is_ended else so_far.signatures
 
 
 def emit_created(workspace: CommandWorkspace, created: CreatedKeys, output: Path) -> None:
