@@ -76,7 +76,7 @@ class SoftHSM:
     module: Path
     folder: Path
     env: Mapping[str, str]
-    named_util: str | None = None
+    _named_util: str | None = None
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1), repr=False)
     _removed: list[Path] = field(default_factory=list, repr=False)
 
@@ -88,7 +88,7 @@ class SoftHSM:
     @property
     def util(self) -> Path:
         """Find `softhsm2-util`, which this plugin itself does not need; SoftHSMError if there is none."""
-        return _find.find_util(self.named_util)
+        return _find.find_util(self._named_util)
 
     def create(
         self, label: str | None = None, *, pin: str = DEFAULT_PIN, so_pin: str = DEFAULT_SO_PIN
