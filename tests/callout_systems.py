@@ -40,9 +40,8 @@ from seedless.serve.connection import NatsAccess
 from seedless.serve.login import Identity, Login, LoginGrant
 from seedless.serve.logs import EventLog
 from seedless.serve.process import CalloutProcess, CalloutService
-from seedless.serve.request import AUDIENCE, SUBJECT
+from seedless.serve.request import AUDIENCE, HEADER, SUBJECT, Sealing
 from seedless.serve.rules import Rule, RulePermissions, SubjectLists, decide
-from seedless.serve.sealing import HEADER, Sealing
 from seedless.server_config import memory
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from seedless import Claims, Export, Import, Remote, SoftwareKey
 from seedless.claims import Permission, Template
 from seedless.client import connect
 from seedless.creds import Creds, parse_creds
-from seedless.serve.issuer_config import IssuerConfig, load
+from seedless.serve.config import IssuerConfig, load_issuer
 from seedless.serve.issuer_process import IssuerProcess
 from seedless.serve.logs import EventLog
 from seedless.server_config import full
@@ -129,7 +129,13 @@ def world_of(office: Office, nats_server: Callable[[str], Any], tmp_path: Path) 
     path.chmod(0o600)
     creds = {name: parse_creds(user.creds_path.read_text()) for name, user in users.items()}
     return World(
-        office, server.url, load(path), creds["SHOP"], creds["STRANGER"], creds["ISSUER"], keys["ORDERS"]
+        office,
+        server.url,
+        load_issuer(path),
+        creds["SHOP"],
+        creds["STRANGER"],
+        creds["ISSUER"],
+        keys["ORDERS"],
     )
 
 

@@ -30,7 +30,7 @@ from seedless import Preview, Workspace
 from seedless.claims import fields
 from seedless.cli.command import SHARED, Command, hide_shared
 from seedless.cli.main import seedless
-from seedless.desired.format import schema_text
+from seedless.desired.read import schema_text
 from seedless.errors import ExitCode
 from seedless.findings import Severity
 from seedless.lint import rules as lint_rules

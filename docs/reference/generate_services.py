@@ -15,8 +15,7 @@ from seedless.serve.backends import BACKENDS
 from seedless.serve.backends.oidc import ClaimNames
 from seedless.serve.backends.users import UserEntry
 from seedless.serve.bounds import Bounds
-from seedless.serve.config import AccountKeys, CalloutConfig, Delegation, Tls
-from seedless.serve.issuer_config import IssuerConfig, IssuerRule
+from seedless.serve.config import AccountKeys, CalloutConfig, Delegation, IssuerConfig, IssuerRule, Tls
 from seedless.serve.rules import Condition, Responses, Rule, RulePermissions, SubjectLists
 from seedless.strict_json import Parsed
 

@@ -52,7 +52,7 @@ from seedless.seeds import SoftwareKey
 from seedless.serve.audit import AuditStream
 from seedless.serve.config import AccountKeys
 from seedless.serve.issuer import Issuer
-from seedless.serve.issuer_config import IssuerConfig, IssuerRule
+from seedless.serve.config import IssuerConfig, IssuerRule
 from seedless.serve.logs import EventLog
 
 async def serve(url):

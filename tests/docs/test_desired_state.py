@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from seedless.desired.format import schema_text
-from seedless.desired.read import read
+from seedless.desired.read import read, schema_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,7 @@ from seedless.resolver import preflight_rules
 from seedless.rules import code_of, rules
 from seedless.serve.backends.users import read_users
 from seedless.serve.config import load as load_callout
-from seedless.serve.issuer_config import load as load_issuer
+from seedless.serve.config import load_issuer
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -48,7 +48,7 @@ from seedless.ceremony import keys, report, request, transcript, words
 from seedless.ceremony.check import check
 from seedless.ceremony.statements import read_ceremony_jwt
 from seedless.change import Context
-from seedless.claims import Account, User, settings, templates, url
+from seedless.claims import Account, User, edits, templates, url
 from seedless.cli import input_files
 from seedless.creds import decorate_seed
 from seedless.desired.read import read as read_desired
@@ -76,8 +76,7 @@ from seedless.serve.audit import read_entry
 from seedless.serve.backends import oidc, users
 from seedless.serve.doctor import instance_of, subscribers_of
 from seedless.serve.login import Login
-from seedless.serve.request import read_request
-from seedless.serve.sealing import Sealing, require_plain
+from seedless.serve.request import Sealing, read_request, require_plain
 from seedless.serve.system_account import account_of_answer, listed_server
 from seedless.store import open_store
 from seedless.store.files import read_mark
@@ -239,7 +238,7 @@ def _recompute(data: bytes, _: Path) -> object:
 
 def _setting(data: bytes, _: Path) -> object:
     path = _text(data).partition("=")[0]
-    return settings.with_settings(settings.with_settings(Account.new(), [_text(data)]), [], [path])
+    return edits.with_settings(edits.with_settings(Account.new(), [_text(data)]), [], [path])
 
 
 def _units(data: bytes, _: Path) -> object:
@@ -486,7 +485,7 @@ PARSERS: dict[str, tuple[str, ...]] = {
     "claims/lenient.py": ("payload of a jwt",),
     "claims/from_json.py": ("claims",),
     "cli/account/parts.py": (),  # its own claims
-    "claims/settings.py": ("setting",),
+    "claims/edits.py": ("setting",),
     "cli/render/describe.py": ("input of a command",),
     "cli/render/shown.py": ("input of a command",),
     "cli/verify.py": (),  # a file that this process has written

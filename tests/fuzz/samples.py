@@ -55,7 +55,7 @@ from seedless.recovery.transcript import (
     UsedShare,
 )
 from seedless.seeds import SoftwareKey
-from seedless.serve.sealing import Sealing
+from seedless.serve.request import Sealing
 from seedless.signing_pipeline import Plan
 
 if TYPE_CHECKING:

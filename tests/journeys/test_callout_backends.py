@@ -34,8 +34,7 @@ from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 from seedless.serve.backends.users import entry, hash_password
 from seedless.serve.logs import EventLog
-from seedless.serve.process import CalloutProcess
-from seedless.serve.service import ServiceLoader
+from seedless.serve.process import CalloutProcess, ServiceLoader
 from seedless.server_config import memory
 
 if TYPE_CHECKING:

@@ -22,8 +22,7 @@ from seedless import base64url
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 from seedless.serve.backends.oidc import OidcProvider, OidcSettings
-from seedless.serve.request import SUBJECT
-from seedless.serve.sealing import HEADER, Sealing
+from seedless.serve.request import HEADER, SUBJECT, Sealing
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 

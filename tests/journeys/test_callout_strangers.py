@@ -21,8 +21,7 @@ from seedless.seeds import SoftwareKey
 from seedless.serve import connection, doctor
 from seedless.serve.connection import NatsAccess
 from seedless.serve.connection import log_in as connect
-from seedless.serve.request import SUBJECT
-from seedless.serve.sealing import HEADER, Sealing, is_sealed
+from seedless.serve.request import HEADER, SUBJECT, Sealing, is_sealed
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 

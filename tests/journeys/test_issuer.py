@@ -23,9 +23,8 @@ from prometheus_client import generate_latest
 from seedless import Remote, Role, ServerError, SoftwareKey, StoreError, read
 from seedless.claims import signing_key
 from seedless.serve import delegated_keys
-from seedless.serve.config import AccountKeys, Delegation, KeySource
-from seedless.serve.issuer_config import load
-from seedless.serve.token_operations import TokenOperations
+from seedless.serve.config import AccountKeys, Delegation, KeySource, load_issuer
+from seedless.serve.delegated_keys import TokenOperations
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -354,4 +353,4 @@ def test_a_configuration_that_is_not_right_is_refused_with_the_place(
     path.write_text(text.replace(old, new))
     path.chmod(0o600)
     with pytest.raises(StoreError, match=sentence):
-        load(path)
+        load_issuer(path)

@@ -25,8 +25,8 @@ from seedless.client import connect
 from seedless.jwt import Claims, Jwt, read
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
+from seedless.serve.config import IssuerRule
 from seedless.serve.issuer import HEADER, requester_of
-from seedless.serve.issuer_config import IssuerRule
 from seedless.serve.request import SUBJECT
 from seedless.server_config import memory
 

@@ -41,7 +41,7 @@ with Workspace(**ARGUMENTS) as ws:
 
 ROTATE = """
 from seedless import Remote, Workspace
-from seedless.app.rotations.operations import sign_all
+from seedless.app.rotations.run import sign_all
 
 there = Remote(urls=(URL,), temporary_user=True)
 with Workspace(**ARGUMENTS) as ws:

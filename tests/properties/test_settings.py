@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seedless.claims import Account, Export, Scope, Template
-from seedless.claims.settings import with_settings
+from seedless.claims.edits import with_settings
 from seedless.errors import UsageError
 
 BODY = msgspec.structs.replace(

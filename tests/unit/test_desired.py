@@ -11,9 +11,8 @@ import pytest
 from seedless.claims import NO_LIMIT, Account, Operator, Scope, User
 from seedless.desired.claims import with_members
 from seedless.desired.current_state import CurrentState
-from seedless.desired.format import account_kind
 from seedless.desired.planner import plan_desired
-from seedless.desired.read import read
+from seedless.desired.read import account_kind, read
 from seedless.errors import UsageError
 from seedless.nkey import PublicKey, Role
 from seedless.seeds import SoftwareKey

@@ -13,7 +13,7 @@ from seedless.jwt import Claims, Jwt, draft, read
 from seedless.nkey import Role
 from seedless.resolver import AccountServer, MemoryTarget, ServerAnswer, listed, protocol
 from seedless.resolver import delete as deleted
-from seedless.resolver.pull import PullStatus, judge_pulled
+from seedless.resolver.push import PullStatus, judge_pulled
 from seedless.seeds import SoftwareKey
 from seedless.server_config import memory
 

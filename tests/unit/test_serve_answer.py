@@ -32,8 +32,7 @@ from seedless.serve.answer import (
     user_draft,
 )
 from seedless.serve.login import LoginGrant
-from seedless.serve.request import AUDIENCE, CalloutRequest, Replays, read_request
-from seedless.serve.sealing import Sealing
+from seedless.serve.request import AUDIENCE, CalloutRequest, Replays, Sealing, read_request
 
 NOW = 1_800_000_000
 REPLY = "$SYS._INBOX.abc.1"

@@ -8,23 +8,18 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seedless.app import (
-    arguments,
-    ceremony_checks,
-    ceremony_keys,
-    ceremony_rehearsal,
-    ceremony_requests,
-    ceremony_results,
-    ceremony_reviews,
-)
+from msgspec import Struct
+
+from seedless import file_kind
+from seedless.app import arguments, ceremony_keys, ceremony_rehearsal, ceremony_requests, ceremony_reviews
 from seedless.app.arguments import Time
-from seedless.app.ceremony_checks import CeremonyAudit, CeremonyReport
 from seedless.app.ceremony_keys import CeremonyKeyState, CreatedKeys, NewCeremonyKeys
 from seedless.app.ceremony_rehearsal import CeremonyRehearsal
-from seedless.app.ceremony_requests import Abandonment
-from seedless.app.ceremony_results import Acceptance
+from seedless.app.ceremony_requests import Abandonment, Acceptance
 from seedless.app.ceremony_reviews import ApproveKeys, CeremonyReview, WitnessStatement
 from seedless.app.pipeline import Preview
+from seedless.ceremony import check as ceremony_check
+from seedless.ceremony.check import CeremonyCheck, CeremonyVerdict, Recomputation
 from seedless.ceremony.judgement import EVERYTHING
 from seedless.ceremony.keys import CeremonyKey
 from seedless.ceremony.request import CeremonyRequest, parse
@@ -36,12 +31,63 @@ from seedless.keygen.transcript import SeenBag
 from seedless.nkey import PublicKey
 from seedless.seeds import SoftwareKey
 from seedless.signing_pipeline import Plan
+from seedless.store import atomic
 
 if TYPE_CHECKING:
     from seedless.app.ceremonies_keygen import KeygenAbandonment, KeygenReview
     from seedless.app.workspace import Workspace
 
-__all__ = ["Ceremonies", "CeremonyKeyState", "CeremonyReview"]
+__all__ = [
+    "Ceremonies",
+    "CeremonyAudit",
+    "CeremonyKeyState",
+    "CeremonyReport",
+    "CeremonyReview",
+    "is_key_request",
+]
+
+
+class CeremonyAudit(Struct, frozen=True, kw_only=True):
+    """A ceremony that was checked afterwards; `recomputed` is None unless it was computed anew."""
+
+    check: CeremonyCheck
+    recomputed: Recomputation | None = None
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it is complete, and came out byte for byte where it was computed anew."""
+        is_same = self.recomputed is None or self.recomputed.agrees
+        return self.check.verdict is CeremonyVerdict.COMPLETE and is_same
+
+    @property
+    def compare_with_paper(self) -> tuple[str, ...]:
+        """The digests that no file can prove: only paper, or whoever was there, has them besides."""
+        found = self.check
+        if found.verdict is CeremonyVerdict.FALSE or found.progress is None or not found.progress.entries:
+            return ()
+        return ("request", *(["policy"] if found.policy else []), "transcript")
+
+
+class CeremonyReport(Struct, frozen=True, kw_only=True):
+    """The page about a ceremony (HTML), and the verdict at its top.
+
+    `lacks_qr_code` is whether the digest of the transcript has no QR code, since segno is not installed.
+    """
+
+    verdict: CeremonyVerdict
+    text: str
+    page: str
+    has_qr_code: bool
+    lacks_qr_code: bool
+
+    def write(self, path: str | Path) -> None:
+        """Write the page to the new file *path*; raise `UsageError` where there is one."""
+        atomic.write_new({Path(path): self.page})
+
+
+def is_key_request(request: bytes) -> bool:
+    """Report whether *request* (the bytes of a file) is a request to create keys."""
+    return file_kind.identify(request) is file_kind.KEY_REQUEST
 
 
 class Ceremonies:
@@ -204,7 +250,7 @@ class Ceremonies:
         is skipped. Raise `Refused` for a result that is not complete, of a rehearsal, of a request that
         was not prepared here, or ahead of this clock; `StoreError` where the store has changed since.
         """
-        return ceremony_results.acceptance(self._workspace, arguments.data("result", result))
+        return ceremony_requests.acceptance(self._workspace, arguments.data("result", result))
 
     def abandon(self, request: CeremonyRequest) -> Abandonment:
         """Return how far the ceremony of *request* is; `Abandonment.record` gives it up, for good.
@@ -241,9 +287,10 @@ class Ceremonies:
         that is complete is computed anew, all of it but the signatures. Raise `WrongFile` for other files;
         what is wrong in these is in the verdict.
         """
-        return ceremony_checks.audit(
-            *_held(request, result, operator_key), policy=policy, recomputes=recompute
-        )
+        found = ceremony_check.check(*_held(request, result, operator_key), policy=policy)
+        is_complete = found.verdict is CeremonyVerdict.COMPLETE
+        again = ceremony_check.recompute(request, result) if recompute and is_complete else None
+        return CeremonyAudit(check=found, recomputed=again)
 
     def check_keys(
         self,
@@ -262,7 +309,19 @@ class Ceremonies:
 
     def report(self, request: bytes, result: bytes, operator_key: str | PublicKey) -> CeremonyReport:
         """Check a ceremony of either kind afterwards, and return the page about it, to read and to print."""
-        return ceremony_checks.report(*_held(request, result, operator_key))
+        from seedless.ceremony.report import qr_code, report  # only where a page is made
+        from seedless.keygen.report import key_report
+
+        held = _held(request, result, operator_key)
+        checked = check_keygen(*held) if is_key_request(request) else ceremony_check.check(*held)
+        qr = qr_code(checked.progress.digest) if checked.progress else None
+        return CeremonyReport(
+            verdict=checked.verdict,
+            text=checked.text,
+            page=report(checked, qr=qr) if isinstance(checked, CeremonyCheck) else key_report(checked, qr=qr),
+            has_qr_code=qr is not None,
+            lacks_qr_code=checked.progress is not None and qr is None,
+        )
 
     def new_keys(
         self,

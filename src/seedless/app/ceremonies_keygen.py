@@ -24,11 +24,10 @@ from seedless.keygen.check import check_keygen, policy_of
 from seedless.keygen.request import KeygenRequest, SpecifiedKey
 from seedless.keygen.run import RECORD_NAME, RESULT_NAME, TRANSCRIPT_NAME, KeygenRun, run_keygen
 from seedless.keygen.transcript import SeenBag, progress, require_time
-from seedless.machine import examine_machine
+from seedless.machine import examine_machine, tool
 from seedless.nkey import Role
 from seedless.pkcs11.families import quirks_of_uri
 from seedless.pkcs11.uri import KeyUri
-from seedless.program import tool
 from seedless.readiness import ReadinessRow, questions
 from seedless.recovery.journeys import NewShares
 from seedless.recovery.record import KeyName, RecoveryRecord

@@ -46,11 +46,10 @@ from seedless.findings import Report
 from seedless.jwt import Jwt
 from seedless.keygen.request import KeygenRequest
 from seedless.keygen.request import parse as parse_key_request
-from seedless.machine import examine_machine
+from seedless.machine import examine_machine, tool
 from seedless.nkey import PublicKey
 from seedless.pkcs11.families import quirks_of_uri
 from seedless.pkcs11.uri import KeyUri
-from seedless.program import tool
 from seedless.readiness import ReadinessRow, questions
 from seedless.seeds import SoftwareKey
 from seedless.store import root_lock

@@ -18,7 +18,7 @@ from seedless.claims import Operator
 from seedless.errors import Refused, UsageError
 from seedless.findings import Finding, Report, error
 from seedless.jwt import Jwt
-from seedless.policy.trust_chain import TrustChain
+from seedless.policy.judge import TrustChain
 from seedless.rules import judge_statement
 from seedless.signing_pipeline import Intent, Plan
 from seedless.store import atomic, create_store

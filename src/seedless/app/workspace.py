@@ -24,10 +24,10 @@ from seedless.app import arguments
 from seedless.app.observer import SILENT, Observer
 from seedless.app.settings import WorkspaceSettings
 from seedless.claims import Account, Activation, Operator, User
+from seedless.creds import creds_text, user_key
 from seedless.errors import SeedlessError, StoreError, UsageError
 from seedless.inventory import Inventory, KeyEntry
 from seedless.jwt import Claims, Jwt
-from seedless.key_store import creds_text, user_key
 from seedless.nkey import PublicKey, Role
 from seedless.pin import PinSource
 from seedless.pkcs11.uri import KeyUri
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from seedless.app.operators import Operators
     from seedless.app.plans import Plans
     from seedless.app.resolver.operations import Resolver
-    from seedless.app.rotations.operations import Rotations
+    from seedless.app.rotations.run import Rotations
     from seedless.app.signing_keys import SigningKeys
     from seedless.app.token_management import TokenManagement
     from seedless.app.tokens import Sessions
@@ -227,7 +227,7 @@ class Workspace:
     @property
     def rotations(self) -> Rotations:
         """The rotations of signing keys: begin, go on, finish."""
-        from seedless.app.rotations.operations import Rotations
+        from seedless.app.rotations.run import Rotations
 
         return Rotations(self)
 

@@ -39,7 +39,7 @@ from seedless.jwt import read
 from seedless.ledger import is_digest
 from seedless.nkey import PublicKey
 from seedless.policy import Policy, attestation_of, of_canonical
-from seedless.policy.trust_chain import TrustChain
+from seedless.policy.judge import TrustChain
 from seedless.rules.guards import MOST_AHEAD, is_from_the_future
 from seedless.units import moment
 

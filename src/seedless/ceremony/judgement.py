@@ -20,7 +20,7 @@ from seedless.claims import Operator
 from seedless.findings import Finding, Report, error
 from seedless.ledger import LastJwt, Ledger, OperatorRecord, is_kept
 from seedless.policy import judge as judge_by_policy
-from seedless.policy.trust_chain import TrustChain
+from seedless.policy.judge import TrustChain
 from seedless.rules import judge as judge_by_rules
 from seedless.rules.guards import MOST_AHEAD
 from seedless.units import moment

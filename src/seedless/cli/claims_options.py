@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from seedless.claims import Account, Operator, Template, User, edits, fields
-from seedless.claims.settings import with_settings
+from seedless.claims.edits import with_settings
 from seedless.cli.command import GroupedOption
 from seedless.cli.options import OptionsDecorator, gathered
 from seedless.cli.values import COUNT, DURATION, MOMENT, SIZE, TIME_RANGE

@@ -12,7 +12,7 @@ from seedless.cli.options import store_options
 from seedless.cli.values import output_option
 from seedless.cli.workspace import CommandWorkspace
 from seedless.desired.export import has_header, to_toml
-from seedless.desired.format import schema_text
+from seedless.desired.read import schema_text
 from seedless.store import atomic
 
 SCHEMA_NAME = "desired-state.schema.json"

@@ -27,8 +27,8 @@ from seedless.claims import (
 from seedless.claims.canonical import canonical
 from seedless.claims.jetstream import KINDS, allow
 from seedless.delegation import is_delegated
-from seedless.desired.format import Entries, NamedItems, Table, account_kind, file_kind
-from seedless.desired.key_references import KeyReference, account_key, account_named
+from seedless.desired.current_state import KeyReference, account_key, account_named
+from seedless.desired.read import Entries, NamedItems, Table, account_kind, file_kind
 from seedless.desired.values import ValidityPeriod
 from seedless.errors import BadClaims, UsageError
 from seedless.jwt import Claims

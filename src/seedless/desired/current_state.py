@@ -1,4 +1,11 @@
-"""The current state: the part of a store, and of the inventory, that a desired-state file is about."""
+"""The current state: the part of a store, and of the inventory, that a desired-state file is about.
+
+Whose key is which: of operator, accounts and signing keys, those that are there, and those yet to be made.
+
+A signing key is named by its public key, or by its role, or by a name that the inventory has for it
+(`ACCOUNT/NAME`). A key that was made for a name and is used nowhere yet is reused: a run that was killed has
+left it.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from seedless.claims import Account, Operator, User, signing_key
-from seedless.errors import SeedlessError, UsageError
+from seedless.claims import Account, Operator, Scope, User, signing_key
+from seedless.errors import BadKey, SeedlessError, UsageError
 from seedless.jwt import Jwt
 from seedless.nkey import PublicKey, Role
+from seedless.signing_pipeline import NewKey
 from seedless.text import quoted
 
 if TYPE_CHECKING:
@@ -114,3 +122,106 @@ def require_same(what: str, name: str, members: object, existing: Jwt[object] | 
             f"{what} {quoted(name)} is {existing.claims.sub} in the store, and {file} has {members}",
             "a key is for good: leave public_key out, or delete it first",
         )
+
+
+KeyReference = tuple[str, ...]
+"""`("",)` the operator, `("", NAME)` a signing key of it, `(ACCOUNT,)`, `(ACCOUNT, NAME)`."""
+
+
+def key_references(desired: Desired, current: CurrentState) -> dict[KeyReference, PublicKey | NewKey]:
+    """Return the key of every operator, account and signing key that *desired* names or that exists."""
+    found: dict[KeyReference, PublicKey | NewKey] = {
+        (name,): PublicKey.parse(jwt.claims.sub) for name, jwt in current.accounts.items()
+    }
+    operator = _operator_name(desired, current)
+    require_same("operator", operator, desired.operator.get("public_key"), current.operator, desired.file)
+    found["",] = (
+        PublicKey.parse(current.operator.claims.sub)
+        if current.operator
+        else _identity(Role.OPERATOR, operator, desired.operator, current)
+    )
+    for name, members in desired.operator.get("signing_keys", {}).items():
+        found["", name] = _signing_key(Role.OPERATOR, operator, name, members, current.operator, current)
+    for account, table in desired.accounts.items():
+        existing = current.accounts.get(account)
+        require_same("account", account, table.get("public_key"), existing, desired.file)
+        if existing is None:
+            found[account,] = _identity(Role.ACCOUNT, account, table, current)
+        for name, members in table.get("signing_keys", {}).items():
+            found[account, name] = _signing_key(Role.ACCOUNT, account, name, members, existing, current)
+    return found
+
+
+def _operator_name(desired: Desired, current: CurrentState) -> str:
+    name: str | None = desired.operator.get("name")
+    if current.operator is not None:
+        return current.operator.claims.name.strip()
+    if name is None:
+        raise UsageError(
+            f"there is no operator yet, and {desired.file} names none", 'write [operator] name = "ACME"'
+        )
+    return name
+
+
+def _identity(role: Role, name: str, members: Mapping[str, Any], current: CurrentState) -> PublicKey | NewKey:
+    """Return the key of an operator or an account that is new."""
+    if "public_key" in members:
+        return PublicKey.parse(members["public_key"])
+    return _made(role, name, current)
+
+
+def _made(role: Role, name: str, current: CurrentState) -> PublicKey | NewKey:
+    unused = (key for key in current.called.get((role, name), ()) if not current.is_used(key))
+    return next(unused, None) or NewKey(role, name)
+
+
+def _signing_key(
+    role: Role,
+    owner: str,
+    name: str,
+    members: Mapping[str, Any],
+    existing: Any,  # noqa: ANN401 - a jwt, or None
+    current: CurrentState,
+) -> PublicKey | NewKey:
+    key = members.get("key") or as_key(name, role)
+    if key is not None:
+        return PublicKey.parse(key)
+    entries = existing.claims.body.signing_keys if existing is not None else ()
+    wanted = members.get("role", name)
+    scopes = [entry.key for entry in entries if isinstance(entry, Scope) and entry.role == wanted]
+    if len(scopes) > 1:
+        raise UsageError(
+            f"account {quoted(owner)} has {len(scopes)} signing keys with the role {quoted(wanted)}",
+            f"name one of them: key = {quoted(scopes[0])}",
+        )
+    if scopes:
+        return PublicKey.parse(scopes[0])
+    held = {signing_key(entry) for entry in entries}
+    ours, of_commands = f"{owner}/{name}", f"{owner} {name}"
+    named = (one for called in (ours, of_commands) for one in current.called.get((role, called), ()))
+    mine = (one for one in named if str(one) in held)
+    return next(mine, None) or _made(role, ours, current)
+
+
+def as_key(name: str, role: Role) -> str | None:
+    """Return *name* where it is the public key of *role*, else None."""
+    try:
+        return name if PublicKey.parse(name).role is role else None
+    except BadKey:
+        return None
+
+
+def account_key(text: str) -> str | None:
+    """Return *text* where it is the public key of an account, else None: it is a name."""
+    return as_key(text, Role.ACCOUNT)
+
+
+def account_named(names: Mapping[KeyReference, PublicKey], name: str, where: str) -> str:
+    """Return the key, as text, of the account *name*; raise `UsageError` with the place that names it."""
+    key = names.get((name,))
+    if key is None:
+        raise UsageError(
+            f"{where}: there is no account {quoted(name)} in the file nor in the store",
+            "accounts are named as their tables are",
+        )
+    return str(key)

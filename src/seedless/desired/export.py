@@ -19,8 +19,8 @@ from msgspec.structs import replace
 from seedless.claims import Account, Operator, Permission, Scope, Template, User
 from seedless.claims.jetstream import INBOX, allow, recognised
 from seedless.delegation import is_delegated
-from seedless.desired.format import Entries, ListOf, NamedItems, Table, account_kind, file_kind
-from seedless.desired.key_references import account_key, as_key
+from seedless.desired.current_state import account_key, as_key
+from seedless.desired.read import Entries, ListOf, NamedItems, Table, account_kind, file_kind
 from seedless.desired.values import UNTIL, Value
 from seedless.nkey import Role
 from seedless.plan import scope_of
@@ -28,7 +28,7 @@ from seedless.plan import scope_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from seedless.desired.format import Kind
+    from seedless.desired.read import Kind
     from seedless.jwt import Claims, Jwt
 
     Path = tuple[str, ...]

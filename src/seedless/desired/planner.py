@@ -17,8 +17,7 @@ import msgspec
 from seedless.change import StoreWrite
 from seedless.claims import signing_key
 from seedless.desired.claims import Writer, is_same, latest
-from seedless.desired.current_state import CurrentState, require_same
-from seedless.desired.key_references import key_references
+from seedless.desired.current_state import CurrentState, key_references, require_same
 from seedless.desired.read import Desired
 from seedless.errors import UsageError
 from seedless.nkey import PublicKey

@@ -15,8 +15,17 @@ from seedless.resolver.delete import (
 )
 from seedless.resolver.preflight import ServerContext, preflight, preflight_delete, preflight_rules
 from seedless.resolver.protocol import ASKED, DELETE, INBOX, UPDATE, AccountServer, ServerAnswer, ServerReport
-from seedless.resolver.pull import PulledAccount, PullStatus, judge_pulled
-from seedless.resolver.push import ComparedAccount, PushStatus, SentAccount, compare, held_jwts, send
+from seedless.resolver.push import (
+    ComparedAccount,
+    PulledAccount,
+    PullStatus,
+    PushStatus,
+    SentAccount,
+    compare,
+    held_jwts,
+    judge_pulled,
+    send,
+)
 from seedless.resolver.targets import FolderTarget, MemoryTarget, Target, TargetAnswer
 
 __all__ = [

@@ -21,8 +21,7 @@ from seedless.claims import Generic
 from seedless.errors import Refused, StoreError
 from seedless.jwt import Claims
 from seedless.nkey import PublicKey
-from seedless.resolver.pull import PullStatus, judge_pulled
-from seedless.resolver.push import readable
+from seedless.resolver.push import PullStatus, judge_pulled, readable
 from seedless.store import atomic
 from seedless.text import shown
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from seedless.claims import Account, Operator
     from seedless.jwt import Jwt
     from seedless.resolver.protocol import AccountServer, ServerReport
-    from seedless.resolver.pull import PulledAccount
+    from seedless.resolver.push import PulledAccount
     from seedless.resolver.targets import Target
 
 

@@ -22,8 +22,7 @@ from seedless.seeds import SoftwareKey
 from seedless.serve.answer import AnswerKeys, response_draft, user_draft
 from seedless.serve.bounds import Bounds, Sources
 from seedless.serve.login import Backend, Identity, Login, LoginGrant
-from seedless.serve.request import CalloutRequest, Replays, read_request
-from seedless.serve.sealing import HEADER, Sealing, require_plain
+from seedless.serve.request import HEADER, CalloutRequest, Replays, Sealing, read_request, require_plain
 
 if TYPE_CHECKING:
     from nats.aio.msg import Msg

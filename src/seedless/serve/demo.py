@@ -21,8 +21,7 @@ from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 from seedless.serve.backends.users import hash_password
 from seedless.serve.connection import NatsAccess, log_in
-from seedless.serve.process import CalloutProcess
-from seedless.serve.service import ServiceLoader
+from seedless.serve.process import CalloutProcess, ServiceLoader
 from seedless.store import atomic
 
 if TYPE_CHECKING:

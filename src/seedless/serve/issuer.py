@@ -27,7 +27,7 @@ from seedless.errors import BadClaims, BadKey, InvalidValue, Refused, SeedlessEr
 from seedless.jwt import Claims, read
 from seedless.nkey import PublicKey, Role
 from seedless.serve.audit import AuditEntry, AuditStream
-from seedless.serve.issuer_config import ENDPOINTS, IssuerConfig, IssuerRule
+from seedless.serve.config import ENDPOINTS, IssuerConfig, IssuerRule
 from seedless.serve.rules import is_user_name, require_tag
 from seedless.signing import sign
 from seedless.text import brief, quoted

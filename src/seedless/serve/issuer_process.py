@@ -18,15 +18,13 @@ from seedless.app.resolver.remote import Remote
 from seedless.errors import InvalidValue, SeedlessError, UsageError
 from seedless.nkey import Role
 from seedless.serve.audit import AuditStream
-from seedless.serve.config import SoftwareKeys, delegated_roles
+from seedless.serve.config import ENDPOINTS, SoftwareKeys, delegated_roles
 from seedless.serve.connection import ServiceConnection, access_of
-from seedless.serve.delegated_keys import DelegatedKeys
+from seedless.serve.delegated_keys import DelegatedKeys, TokenOperations
 from seedless.serve.discovery import DiscoveredEndpoint, Discovery
 from seedless.serve.issuer import Issuer
-from seedless.serve.issuer_config import ENDPOINTS
 from seedless.serve.metrics import HttpStatus, IssuerMetrics
 from seedless.serve.signals import handle_signals
-from seedless.serve.token_operations import TokenOperations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
 
     from seedless.app.delegation import DelegatedKey
     from seedless.app.workspace import Workspace
-    from seedless.serve.issuer_config import IssuerConfig
+    from seedless.serve.config import IssuerConfig
     from seedless.serve.logs import EventLog
     from seedless.signer import Signer
 

@@ -1,10 +1,16 @@
-"""Runs of rotations with servers: steps are signed and accounts pushed in the order that the phase requires.
+"""What a program rotates, step by step or in whole phases with servers: `Workspace.rotations`.
 
     run = workspace.rotations.run("nats://localhost:4222")
     run.account_key("ORDERS")                         # the keys overlap, servers have the account
     run.account_key("ORDERS", phase=Phase.FINISH)     # refused while a connection depends on the previous key
 
 No file remembers how far a rotation is: run again, it goes on from what the store and the servers contain.
+
+Or step by step, where somebody looks at each:
+
+    sign_all(workspace.rotations.account_key("ORDERS").begin())        # the keys overlap
+    workspace.resolver.push("ORDERS").send()                           # and creds are delivered
+    sign_all(workspace.rotations.account_key("ORDERS").finish(seen))   # the previous key is removed
 """
 
 from __future__ import annotations
@@ -16,14 +22,15 @@ from typing import TYPE_CHECKING
 from seedless.app import arguments
 from seedless.app.pipeline import Preview
 from seedless.app.resolver.push import AccountsToPush, PushPreview, preview_push
-from seedless.app.resolver.remote import Remote
+from seedless.app.resolver.remote import Remote, remote_of
 from seedless.app.resolver.session import SignNeeded, TargetSession, running_servers, sign_at_once
-from seedless.app.rotations.account import AccountKeyReport, AccountKeyRotation
+from seedless.app.rotations.account import AccountKeyReport, AccountKeyRotation, account_key_rotation
 from seedless.app.rotations.operator import (
     OperatorKeyReport,
     OperatorKeyRotation,
     RotationStage,
     ServersSeen,
+    operator_key_rotation,
 )
 from seedless.app.rotations.replacement import RotationStep, require_named, sign_all
 from seedless.claims import Account
@@ -36,7 +43,8 @@ from seedless.resolver.connections import ASKED, AccountConnections
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
 
-__all__ = ["Phase", "RotationRun", "send_at_once"]
+__all__ = ["Phase", "RotationRun", "RotationStep", "Rotations", "send_at_once", "sign_all"]
+
 
 _UNTRUSTED_ISSUER = "R001"
 """The finding of a push that an emergency of the operator waives: servers do not trust the key yet."""
@@ -293,3 +301,71 @@ def _seen(current: OperatorKeyRotation, servers: TargetSession | None) -> Server
         return None
     with servers:
         return current.seen(servers)
+
+
+class Rotations:
+    """The rotations of signing keys of the operator and of its accounts."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Take whose keys are rotated."""
+        self._workspace = workspace
+
+    def account_key(
+        self,
+        name: str,
+        key: str | PublicKey | None = None,
+        *,
+        new_key: str | PublicKey | None = None,
+        ending: bool = False,
+    ) -> AccountKeyRotation:
+        """Return how far the rotation of a signing key of the account *name* is: begin, finish, or both.
+
+        *key* is the one that is replaced, or the role of a scope; without it the one whose rotation was
+        begun, else the only one. *new_key* is the replacement; without it one is created on the token. Raise
+        `UsageError` where it is not clear; with *ending* a rotation that is over is none.
+        """
+        old, new = _keys(key, new_key)
+        return account_key_rotation(self._workspace, name, old, new, ending=ending)
+
+    def operator_key(
+        self,
+        key: str | PublicKey | None = None,
+        *,
+        new_key: str | PublicKey | None = None,
+        ending: bool = False,
+    ) -> OperatorKeyRotation:
+        """Return how far the rotation of a signing key of the operator is; arguments as of `account_key`."""
+        old, new = _keys(key, new_key)
+        return operator_key_rotation(self._workspace, old, new, ending=ending)
+
+    def run(
+        self,
+        remote: Remote | str | None = None,
+        *,
+        without_servers: bool = False,
+        sign: Callable[[Preview[RotationStep]], RotationStep] = Preview.sign,
+        sign_login: SignNeeded = sign_at_once,
+        send: Callable[[PushPreview], int] = send_at_once,
+        is_trial: bool = False,
+    ) -> RotationRun:
+        """Return what runs whole phases: it signs the steps, pushes the accounts, and looks who is connected.
+
+        Without *remote* the servers are those that the operator's claims name, if any. *without_servers*
+        asks none: you vouch for what they would have to prove. *sign* signs a step, *sign_login* who logs
+        in, *send* sends accounts and returns how many: a front end shows them first. Where *is_trial*, they
+        neither sign nor send, and whether servers offer TLS is not looked at.
+        """
+        return RotationRun(
+            self._workspace,
+            remote_of(remote),
+            without_servers=without_servers,
+            sign=sign,
+            sign_login=sign_login,
+            send=send,
+            is_trial=is_trial,
+        )
+
+
+def _keys(key: object, new_key: object) -> tuple[str | None, PublicKey | None]:
+    new = arguments.text("new_key", new_key, PublicKey)
+    return arguments.text("key", key, PublicKey), None if new is None else PublicKey.parse(new)

@@ -19,7 +19,7 @@ from seedless.text import printable, shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from seedless.app.ceremony_checks import CeremonyAudit
+    from seedless.app.ceremonies import CeremonyAudit
     from seedless.app.ceremony_rehearsal import CeremonyRehearsal
     from seedless.app.ceremony_reviews import CeremonyReview
     from seedless.ceremony.check import CeremonyCheck

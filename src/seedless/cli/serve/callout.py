@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from seedless.serve.config import Delegation
     from seedless.serve.delegated_keys import DelegatedKeys
     from seedless.serve.logs import EventLog
-    from seedless.serve.service import ServiceLoader
+    from seedless.serve.process import ServiceLoader
 
 configuration_argument = click.argument(
     "configuration", metavar="CONFIG.toml", type=click.Path(path_type=Path)
@@ -78,8 +78,7 @@ def _delegated_keys(settings: Settings, configuration: Path, log: EventLog) -> D
     if config.delegation is None:
         return None
     from seedless.app.resolver.remote import Remote
-    from seedless.serve.delegated_keys import DelegatedKeys
-    from seedless.serve.token_operations import TokenOperations
+    from seedless.serve.delegated_keys import DelegatedKeys, TokenOperations
 
     workspace = delegating_workspace(settings, config.delegation)
     operations = TokenOperations(workspace, Remote(urls=config.servers), config.delegation.span)
@@ -104,7 +103,7 @@ def loader(
 ) -> ServiceLoader:
     """Return what reads *configuration*; tokens stay open until *stack* is closed."""
     require_serve()
-    from seedless.serve.service import ServiceLoader
+    from seedless.serve.process import ServiceLoader
 
     tokens = stack.enter_context(open_tokens(workspace, policy=workspace.policy))
     return ServiceLoader(configuration.absolute(), lambda uri: tokens.signer_at(uri, Role.ACCOUNT), delegated)

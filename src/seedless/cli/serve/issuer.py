@@ -33,16 +33,16 @@ def issuer(settings: Settings, *, configuration: Path) -> None:
     import asyncio  # not for --help
     from importlib.metadata import version
 
-    from seedless.serve.issuer_config import load
+    from seedless.serve.config import load_issuer
     from seedless.serve.issuer_process import SERVICE, IssuerProcess
     from seedless.serve.logs import EventLog
 
     path = configuration.absolute()
-    delegation = load(path).delegation
+    delegation = load_issuer(path).delegation
     workspace = None if delegation is None else delegating_workspace(settings, delegation)
     log = EventLog(sys.stderr, SERVICE)
 
     async def run() -> None:
-        await IssuerProcess(lambda: load(path), log, version("seedless"), workspace).run()
+        await IssuerProcess(lambda: load_issuer(path), log, version("seedless"), workspace).run()
 
     asyncio.run(run())
