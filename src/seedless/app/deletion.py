@@ -18,9 +18,9 @@ from seedless.app.pipeline import Notice, Preview, preview
 from seedless.app.revocations import known_users
 from seedless.change import Change, StoreWrite
 from seedless.claims import Account, User, signing_key
-from seedless.creds import stored_seed
 from seedless.errors import SeedlessError, UsageError
 from seedless.jwt import Jwt
+from seedless.key_store import stored_seed
 from seedless.nkey import PublicKey
 from seedless.plan import changed, revocations
 from seedless.signing_pipeline import Plan

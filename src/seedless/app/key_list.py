@@ -9,10 +9,10 @@ import msgspec
 
 from seedless.app.tokens import key_uri, open_tokens
 from seedless.claims import Account, signing_key
-from seedless.creds import stored_seed
 from seedless.errors import SeedlessError
 from seedless.inventory import KeyEntry
 from seedless.jwt import Jwt
+from seedless.key_store import stored_seed
 from seedless.nkey import PublicKey, Role
 from seedless.store import open_store, operators
 from seedless.store.files import Address

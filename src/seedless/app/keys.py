@@ -21,10 +21,11 @@ from seedless.app.pipeline import Notice
 from seedless.app.tokens import key_uri, module_for, open_tokens
 from seedless.attestation import Attestation
 from seedless.challenges import ChallengeCount, counts, load
-from seedless.creds import parse_user_key, stored_seed
+from seedless.creds import parse_user_key
 from seedless.errors import NoKey, StoreError, UsageError
 from seedless.inventory import Attested, KeyEntry, attestation_path
 from seedless.jwt import Jwt
+from seedless.key_store import stored_seed
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.keys import ED25519, Key, KeyAttributes, label_for
 from seedless.pkcs11.signing import challenge

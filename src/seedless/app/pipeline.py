@@ -25,11 +25,11 @@ from seedless.app.tokens import check_token_options, open_tokens
 from seedless.change import Change, StoreWrite
 from seedless.claims import Account, User
 from seedless.clock import Clock
-from seedless.creds import key_files, user_key
 from seedless.diff import Difference, diff, diff_change
 from seedless.errors import Refused, StoreError, UsageError
 from seedless.findings import Report
 from seedless.jwt import Claims, Jwt
+from seedless.key_store import key_files, user_key
 from seedless.nkey import PublicKey
 from seedless.plan import system_account
 from seedless.seeds import SoftwareKey

@@ -24,10 +24,10 @@ from seedless.app import arguments
 from seedless.app.observer import SILENT, Observer
 from seedless.app.settings import WorkspaceSettings
 from seedless.claims import Account, Activation, Operator, User
-from seedless.creds import creds_text, user_key
 from seedless.errors import SeedlessError, StoreError, UsageError
 from seedless.inventory import Inventory, KeyEntry
 from seedless.jwt import Claims, Jwt
+from seedless.key_store import creds_text, user_key
 from seedless.nkey import PublicKey, Role
 from seedless.pin import PinSource
 from seedless.pkcs11.uri import KeyUri
