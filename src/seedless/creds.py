@@ -11,8 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from seedless.claims.generic import Generic
-from seedless.claims.user import User
+from seedless.claims.bodies import Generic, User
 from seedless.decorated import blocks, find_jwt
 from seedless.errors import BadKey, SeedlessError, UsageError
 from seedless.jwt import Jwt, read

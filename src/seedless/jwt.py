@@ -15,9 +15,9 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from seedless import base64url, wire
+from seedless.claims.bodies import Int64
 from seedless.claims.canonical import canonical, require_encodable, settled, well_typed
 from seedless.claims.codec import Decoded, Payload, decode_canonical, encode, jti
-from seedless.claims.common import Int64
 from seedless.deviations import Deviation, Unknown
 from seedless.errors import BadClaims, BadJwt, BadKey, UsageError
 from seedless.nkey import PublicKey

@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 
 from seedless import typed_json
-from seedless.claims.common import Int64, Part, UInt8, UInt64
+from seedless.claims.bodies import Int64, Part, UInt8, UInt64
 from seedless.errors import BadClaims
 from seedless.typed_json import Unknown
 from seedless.wire import parse

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from seedless.claims.account import Account, Export, ServiceLatency, signing_key
+from seedless.claims.bodies import Account, Export, Generic, Operator, ServiceLatency, signing_key
 from seedless.claims.codec import (
     KINDS,
     PAYLOADS,
@@ -22,8 +22,6 @@ from seedless.claims.codec import (
     jti,
     standard,
 )
-from seedless.claims.generic import Generic
-from seedless.claims.operator import Operator
 from seedless.errors import BadClaims, BadKey, UsageError
 from seedless.nkey import PublicKey, Role
 

@@ -15,19 +15,24 @@ import msgspec
 from msgspec import UNSET
 
 from seedless import wire
-from seedless.claims.account import Account, Scope
-from seedless.claims.activation import Activation
-from seedless.claims.authorization import AuthorizationRequest, AuthorizationResponse
-from seedless.claims.common import Int64, Part
-from seedless.claims.generic import Generic
-from seedless.claims.operator import Operator
-from seedless.claims.user import User
+from seedless.claims.bodies import (
+    Account,
+    Activation,
+    AuthorizationRequest,
+    AuthorizationResponse,
+    Generic,
+    Int64,
+    Operator,
+    Part,
+    Scope,
+    User,
+)
 from seedless.deviations import Unknown
 from seedless.errors import BadClaims
 from seedless.nkey import base32
 
 if TYPE_CHECKING:
-    from seedless.claims.user import Template
+    from seedless.claims.bodies import Template
     from seedless.nkey import Role
 
 VERSION = 2

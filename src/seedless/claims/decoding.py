@@ -11,9 +11,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from seedless import typed_json, wire
+from seedless.claims.bodies import Generic, Int64, Part
 from seedless.claims.codec import KINDS, PAYLOADS, VERSION, Decoded, Payload, Standard
-from seedless.claims.common import Int64, Part
-from seedless.claims.generic import Generic
 from seedless.claims.version_1 import migrate
 from seedless.deviations import Unknown
 from seedless.errors import BadClaims

@@ -20,8 +20,14 @@ from msgspec.structs import replace
 
 from seedless import typed_json, wire
 from seedless.claims import jetstream as jetstream_permissions
-from seedless.claims.account import JetStreamLimits, MessageTrace
-from seedless.claims.common import NO_LIMIT, Permission, ResponsePermission, TimeRange
+from seedless.claims.bodies import (
+    NO_LIMIT,
+    JetStreamLimits,
+    MessageTrace,
+    Permission,
+    ResponsePermission,
+    TimeRange,
+)
 from seedless.claims.fields import (
     ACCOUNT,
     ACCOUNT_LIMITS,
@@ -46,11 +52,8 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from seedless.claims.account import Account, Limits
-    from seedless.claims.common import Permissions
+    from seedless.claims.bodies import Account, Limits, Operator, Permissions, Template, User
     from seedless.claims.fields import Row
-    from seedless.claims.operator import Operator
-    from seedless.claims.user import Template, User
 
     Permitted = Permissions | Template | User
     Options = Mapping[str, Any]

@@ -8,11 +8,10 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from seedless import wire
-from seedless.claims.account import Account, JetStreamLimits, Scope, signing_key
-from seedless.claims.common import NO_LIMIT, ResponsePermission
+from seedless.claims.bodies import NO_LIMIT, Account, JetStreamLimits, ResponsePermission, Scope, signing_key
 
 if TYPE_CHECKING:
-    from seedless.claims.user import Template
+    from seedless.claims.bodies import Template
 
 B = TypeVar("B")
 

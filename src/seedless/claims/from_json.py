@@ -12,16 +12,14 @@ from msgspec import UNSET
 from msgspec.structs import replace as _with
 
 from seedless import typed_json, wire
-from seedless.claims.account import Account, Scope, signing_key
+from seedless.claims.bodies import NO_LIMIT, Account, Generic, Scope, signing_key
 from seedless.claims.codec import KINDS, PAYLOADS, VERSION, Payload, Standard
-from seedless.claims.common import NO_LIMIT
 from seedless.claims.decoding import floats, require_scope_kind
 from seedless.claims.effective import through_float
-from seedless.claims.generic import Generic
 from seedless.errors import BadClaims
 
 if TYPE_CHECKING:
-    from seedless.claims.user import Template
+    from seedless.claims.bodies import Template
     from seedless.deviations import Unknown
 
 _SHOWN = 5

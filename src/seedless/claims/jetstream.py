@@ -17,15 +17,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 import msgspec
 from msgspec.structs import replace
 
-from seedless.claims.common import Permission
+from seedless.claims.bodies import Permission
 from seedless.errors import UsageError
 from seedless.subject import has_wildcard, is_subject, overlap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from seedless.claims.common import Permissions
-    from seedless.claims.user import Template, User
+    from seedless.claims.bodies import Permissions, Template, User
 
     P = TypeVar("P", bound=Permissions | Template | User)
 

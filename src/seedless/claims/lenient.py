@@ -27,9 +27,8 @@ from msgspec import inspect
 
 from seedless import typed_json, wire
 from seedless.claims import decoding, version_1
-from seedless.claims.account import Export, Import, Scope
+from seedless.claims.bodies import Export, Import, Int64, Part, Scope
 from seedless.claims.codec import KINDS, VERSION, Decoded, Standard
-from seedless.claims.common import Int64, Part
 from seedless.deviations import Deviation, Unknown
 from seedless.errors import BadClaims
 from seedless.wire import Number, Pairs, at, join

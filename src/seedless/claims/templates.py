@@ -29,13 +29,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from seedless.claims.common import Permission, Permissions
+from seedless.claims.bodies import Permission, Permissions
 from seedless.subject import is_subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from seedless.claims.user import Template
+    from seedless.claims.bodies import Template
 
 MOST = 4096
 """Subjects that the templates of one list may become."""

@@ -39,7 +39,7 @@ from seedless.subject import has_wildcard, is_subject
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from seedless.claims.account import WeightedMapping
+    from seedless.claims.bodies import WeightedMapping
 
 FUNCTIONS = (
     "wildcard(n), partition(count,n), random(count), split(n,text), splitFromLeft(n,at), "

@@ -12,9 +12,8 @@ from typing import Any
 import msgspec
 
 from seedless import typed_json
-from seedless.claims.account import Limits
+from seedless.claims.bodies import NO_LIMIT, ImportType, Int64, Limits, Part, TimeRange
 from seedless.claims.codec import KINDS, Standard
-from seedless.claims.common import NO_LIMIT, ImportType, Int64, Part, TimeRange
 from seedless.deviations import Unknown
 from seedless.wire import join
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from msgspec import UnsetType
 
 from seedless import units
-from seedless.claims.common import TimeRange
+from seedless.claims.bodies import TimeRange
 from seedless.claims.fields import AllowList, Flag, Limit, Text, TextList
 from seedless.diff.line import Difference, Effect, Wording, word
 

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from seedless import units
 from seedless.claims import Permission, Permissions
-from seedless.claims.common import ResponsePermission
+from seedless.claims.bodies import ResponsePermission
 from seedless.claims.jetstream import KINDS, JetStreamPermissions, allow
 from seedless.claims.templates import is_plain_token
 from seedless.errors import InvalidValue, Refused, UsageError
