@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless import file_kind
-from seedless.app.ceremony_checks import is_key_request
+from seedless.app.ceremonies import is_key_request
 from seedless.ceremony import documents, words
 from seedless.ceremony.request import parse
 from seedless.cli import consent, printing
