@@ -1,19 +1,12 @@
-"""What this machine reports of itself before a ceremony: network, radios, swap, cores, disk, clock, program.
+"""What this machine reports of itself before a ceremony: network, radios, swap, cores, its disk, its clock.
 
 Read from /proc and /sys of Linux, without root. What is not there is reported as such, and never as good.
-
-The digest of the installed program is what coreutils compute in the folder of the package, so that nobody has
-to ask the program for it:
-
-    find . -name '*.py' | LC_ALL=C sort | xargs sha256sum | sha256sum
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,8 +16,7 @@ from seedless.units import moment
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["examine_machine", "program_digest", "tool", "ways_to_disk"]
-
+__all__ = ["examine_machine", "ways_to_disk"]
 
 ABOUT: Final = "this machine"
 _PROC, _SYS = Path("/proc"), Path("/sys")
@@ -194,15 +186,3 @@ def _unknown(what: str) -> ReadinessRow:
         about=ABOUT, what=what, column=Column.PERSON, found="this system does not report it",
         advice="look yourself",
     )  # fmt: skip
-
-
-def program_digest(folder: Path = Path(__file__).parent) -> str:
-    """Return the SHA-256, in hex, of the names and contents of all modules in *folder*."""
-    names = sorted(f"./{path.relative_to(folder).as_posix()}" for path in folder.rglob("*.py"))
-    lines = (f"{hashlib.sha256((folder / name).read_bytes()).hexdigest()}  {name}\n" for name in names)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def tool() -> str:
-    """Return this program, its version and its digest, as requests and transcripts name it."""
-    return f"seedless {version('seedless')}, program sha256 {program_digest()}"

@@ -18,7 +18,7 @@ from seedless.ceremony import documents
 from seedless.errors import TokenError, UsageError
 from seedless.keygen import request as key_request
 from seedless.keygen.check import check_keygen
-from seedless.machine import program_digest
+from seedless.program import program_digest
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 
@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 
 ADA = SoftwareKey(Role.USER, bytes(range(32)))
 BOB = SoftwareKey(Role.USER, bytes(range(1, 33)))
+
+COREUTILS = (
+    "find -L . -name __pycache__ -prune -o -type f -print0 | LC_ALL=C sort -z | "
+    "xargs -0 sha256sum | sha256sum"
+)
 
 SPECIFICATION = f"""\
 format = "seedless key specification 1"
@@ -181,8 +186,7 @@ def test_the_transcript_has_people_exceptions_rows_and_a_count_of_all_signatures
 def test_the_digest_of_the_program_is_in_request_and_transcript_and_coreutils_compute_it(cli: Cli) -> None:
     created(cli)
     folder = next(iter(seedless.__path__))
-    script = "find . -name '*.py' | LC_ALL=C sort | xargs sha256sum | sha256sum"
-    done = subprocess.run(["sh", "-c", script], cwd=folder, capture_output=True, text=True, check=True)
+    done = subprocess.run(["sh", "-c", COREUTILS], cwd=folder, capture_output=True, text=True, check=True)
     assert done.stdout.split()[0] == program_digest()
     for name in ("request.json", "result.json"):
         assert f"program sha256 {program_digest()}" in (cli.home / name).read_text()

@@ -24,10 +24,11 @@ from seedless.keygen.check import check_keygen, policy_of
 from seedless.keygen.request import KeygenRequest, SpecifiedKey
 from seedless.keygen.run import RECORD_NAME, RESULT_NAME, TRANSCRIPT_NAME, KeygenRun, run_keygen
 from seedless.keygen.transcript import SeenBag, progress, require_time
-from seedless.machine import examine_machine, tool
+from seedless.machine import examine_machine
 from seedless.nkey import Role
 from seedless.pkcs11.families import quirks_of_uri
 from seedless.pkcs11.uri import KeyUri
+from seedless.program import examine_program, tool
 from seedless.readiness import ReadinessRow, questions
 from seedless.recovery.journeys import NewShares
 from seedless.recovery.record import KeyName, RecoveryRecord
@@ -102,7 +103,11 @@ def reviewed(workspace: Workspace, request: KeygenRequest) -> KeygenReview:
         _require_new(workspace, request.specification.keys)
     tokens = {key.token: KeyUri.parse(key.token) for key in request.specification.keys if key.token}
     asked = [row for name, uri in tokens.items() for row in questions(quirks_of_uri(uri).family, name)]
-    rows = (*(asked or questions("", "the token")), *examine_machine(workspace.root, workspace.now))
+    rows = (
+        *(asked or questions("", "the token")),
+        *examine_program(),
+        *examine_machine(workspace.root, workspace.now),
+    )
     return KeygenReview(request=request, readiness=rows)
 
 

@@ -20,7 +20,7 @@ from seedless.ceremony.rehearsal import KeyMapping, review_context_of, signers
 from seedless.clock import Clock
 from seedless.config import softhsm_module
 from seedless.errors import UsageError
-from seedless.machine import tool
+from seedless.program import tool
 from seedless.nkey import PublicKey, Role
 from seedless.pin import environment_pin
 from seedless.pkcs11.keys import label_for

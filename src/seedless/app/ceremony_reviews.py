@@ -46,10 +46,11 @@ from seedless.findings import Report
 from seedless.jwt import Jwt
 from seedless.keygen.request import KeygenRequest
 from seedless.keygen.request import parse as parse_key_request
-from seedless.machine import examine_machine, tool
+from seedless.machine import examine_machine
 from seedless.nkey import PublicKey
 from seedless.pkcs11.families import quirks_of_uri
 from seedless.pkcs11.uri import KeyUri
+from seedless.program import examine_program, tool
 from seedless.readiness import ReadinessRow, questions
 from seedless.seeds import SoftwareKey
 from seedless.store import root_lock
@@ -423,7 +424,7 @@ def _questions(workspace: Workspace, keys: Iterable[PublicKey]) -> tuple[Readine
     uris = [KeyUri.parse(entry.uri) for key in keys if (entry := inventory.get(key)) is not None]
     families = {f"token {shown(uri.token or uri.serial or '')}": quirks_of_uri(uri).family for uri in uris}
     rows = [row for about, family in families.items() for row in questions(family, about)]
-    return (*rows, *examine_machine(workspace.root, workspace.now))
+    return (*rows, *examine_program(), *examine_machine(workspace.root, workspace.now))
 
 
 def _signed(

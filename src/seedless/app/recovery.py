@@ -16,7 +16,7 @@ from seedless.ceremony import documents
 from seedless.config import choose_module
 from seedless.errors import Refused, UsageError
 from seedless.inventory import KeyEntry
-from seedless.machine import tool
+from seedless.program import tool
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.uri import KeyUri
 from seedless.policy import refuse_recoverable

@@ -17,6 +17,7 @@ from seedless.nkey import Role
 from seedless.pkcs11.public_objects import PublicObject
 from seedless.pkcs11.token_info import TokenInfo
 from seedless.pkcs11.uri import KeyUri
+from seedless.program import examine_program
 from seedless.readiness import (
     CheckStatus,
     DeviceOutput,
@@ -142,7 +143,7 @@ def tokens_and_machine(
         for info in tokens
         for row in token_rows(info, [output for _, output in read], _slots(workspace, info))
     ]
-    return (*rows, *examine_machine(workspace.root, workspace.now))
+    return (*rows, *examine_program(), *examine_machine(workspace.root, workspace.now))
 
 
 def _slots(workspace: Workspace, info: TokenInfo) -> str:
