@@ -8,8 +8,8 @@ load from there, links followed, but for bytecode in `__pycache__`:
       LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum
 
 The same command in the folder of the other packages gives theirs. What neither covers is in rows of its own:
-bytecode, code that Python runs when it starts, and other places of modules. They find a machine that is not as
-it was meant; whoever controls it can falsify them as well, which the pages state.
+bytecode, code that Python runs when it starts, and other places of modules. They find a machine that is not
+as it was meant; whoever controls it can falsify them as well.
 """
 
 from __future__ import annotations

@@ -187,7 +187,7 @@ def test_a_review_opens_no_token_and_asks_for_no_pin(founded: Gap) -> None:
     assert "operator ACME (new: new operator)" in done.err
     pages = page.read_text().split("\f")
     assert [len(text.splitlines()) < 60 for text in pages] == [True, True]
-    assert pages[1].startswith("BEFORE THE CEREMONY\n\nread\n[ ] this machine: ")
+    assert pages[1].startswith("BEFORE THE CEREMONY\n\nread\n[ ] this program: ")
 
 
 def test_a_checklist_has_empty_rows_for_the_words_and_tells_nothing_to_compare_with(founded: Gap) -> None:
