@@ -439,6 +439,8 @@ def test_who_came_later_and_what_happened_since_are_in_an_entry_of_their_own(cer
     assert (str(found.verdict), found.is_good) == ("complete", True), found
     assert found.progress is not None
     assert [one.tool for one in found.progress.sessions] == ["seedless", "seedless 1"]
+    assert found.progress.other_tools == ("seedless", "seedless 1")
+    assert found.progress.absent == ()
     assert found.progress.present == ("Ada", "Bob", "Grace")
     hidden = rechained(ceremony.request.data, [*entries[:5], *entries[6:]])
     assert verdict(ceremony.request.data, result_of(hidden, json.loads(result)["receipts"]))[0] == "false"

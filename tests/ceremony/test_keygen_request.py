@@ -18,8 +18,8 @@ from seedless.ceremony import documents
 from seedless.errors import TokenError, UsageError
 from seedless.keygen import request as key_request
 from seedless.keygen.check import check_keygen
-from seedless.program import program_digest
 from seedless.nkey import Role
+from seedless.program import program_digest
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:

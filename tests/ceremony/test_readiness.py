@@ -12,6 +12,7 @@ import pytest
 from seedless.ceremony import transcript
 from seedless.ceremony.report import checklist, report
 from seedless.errors import SeedlessError
+from seedless.program import program_digest
 from seedless.readiness import CheckStatus, Column, ReadinessRow, questions
 
 if TYPE_CHECKING:
@@ -133,3 +134,13 @@ def test_output_of_another_device_or_of_nothing_is_refused(cli: Cli) -> None:
         assert (done.code, why in done.err) == (2, True)
     done = cli.run("token", "doctor", "--from", str(cli.home / "piv.txt"))
     assert (done.code, "add --ceremony" in done.err) == (2, True)
+
+
+def test_on_a_terminal_of_80_columns_every_line_of_the_doctor_fits_and_a_digest_stays_whole(cli: Cli) -> None:
+    terminal = cli.terminal_for("token", "doctor", "--ceremony")
+    terminal.end()
+    lines = terminal.said.replace("\r", "").split("\n")
+    plain = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in lines]
+    too_long = [line for line in plain if len(line) > 80 and "/" not in line]
+    assert too_long == []
+    assert any(line.strip() == program_digest() for line in plain), plain

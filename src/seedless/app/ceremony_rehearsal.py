@@ -20,11 +20,11 @@ from seedless.ceremony.rehearsal import KeyMapping, review_context_of, signers
 from seedless.clock import Clock
 from seedless.config import softhsm_module
 from seedless.errors import UsageError
-from seedless.program import tool
 from seedless.nkey import PublicKey, Role
 from seedless.pin import environment_pin
 from seedless.pkcs11.keys import label_for
 from seedless.pkcs11.uri import KeyUri
+from seedless.program import tool
 from seedless.seeds import SoftwareKey
 from seedless.store import atomic
 from seedless.text import shown

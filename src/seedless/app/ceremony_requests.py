@@ -31,8 +31,8 @@ from seedless.claims import Operator
 from seedless.errors import Refused, StoreError, UsageError
 from seedless.jwt import Jwt
 from seedless.ledger import LEDGER_NAME, Ledger, OperatorRecord, is_digest
-from seedless.program import tool
 from seedless.nkey import PublicKey
+from seedless.program import tool
 from seedless.rules.guards import MOST_AHEAD
 from seedless.signing_pipeline import Plan
 from seedless.store import atomic, root_lock

@@ -16,10 +16,10 @@ from seedless.ceremony import documents
 from seedless.config import choose_module
 from seedless.errors import Refused, UsageError
 from seedless.inventory import KeyEntry
-from seedless.program import tool
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.uri import KeyUri
 from seedless.policy import refuse_recoverable
+from seedless.program import tool
 from seedless.recovery import journeys, kept
 from seedless.recovery import record as records
 from seedless.recovery import transcript as transcripts

@@ -427,8 +427,12 @@ def checklist_text(
     body: Iterable[str],
     steps: Iterable[str],
     readiness: Iterable[ReadinessRow],
+    room: Sequence[str] = (),
 ) -> str:
-    """Return a page to print: its *head* (names and values), room for the words, *body*, *steps* to tick."""
+    """Return pages to print: *head* (names and values), room for the words, *body*, and *steps* to tick.
+
+    *room* is a page of its own, before that of *readiness*.
+    """
     lines = [title.strip(), ""]
     for name, text in head:
         lines += textwrap.wrap(f"{name:<12} {text}", _WIDTH, subsequent_indent=" " * 13)
@@ -446,7 +450,7 @@ def checklist_text(
         "date, place  ______________________________",
         "names        ______________________________",
     ]
-    pages = [lines, *([second] if (second := _readiness_lines(readiness)) else [])]
+    pages = [page for page in (lines, room, _readiness_lines(readiness)) if page]
     return "\f".join("\n".join(line.rstrip() for line in page) + "\n" for page in pages)
 
 

@@ -118,6 +118,18 @@ def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> str:
     return _lines(lines, widths)
 
 
+def wrapped(text: str, indent: int) -> list[str]:
+    """Return the lines of *text* that fit on the terminal beside *indent* columns; one for a file or pipe."""
+    if fits(indent + len(text)):
+        return [text]
+    import shutil  # slow to load, as is `textwrap`
+    import textwrap
+
+    # Digests and paths stay whole: they are compared and copied.
+    width = max(shutil.get_terminal_size().columns - indent, 24)
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [text]
+
+
 def fits(width: int) -> bool:
     """Report whether a line of *width* characters fits on the terminal; files and pipes take any."""
     if not sys.stdout.isatty():

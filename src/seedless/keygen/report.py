@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 def key_report(checked: KeygenCheck, *, qr: str | None = None) -> str:
     """Return the page for what was *checked*; *qr* is an SVG element of the digest of the transcript."""
     request, so_far = checked.request, checked.progress
-    name = f" of {request.specification.operator}" if request else ""
+    name = f" {request.specification.operator}" if request else ""
     title = f"Ceremony: keys created for the operator{name}"
     parts = [f"<h1>{text_html(title)}</h1>"]
     if request is not None and request.mark:
@@ -78,7 +78,7 @@ def _summary(request: KeygenRequest, so_far: KeygenProgress) -> str:
         ("Witnesses", text_html(f"{len(witnesses)} signed; needed: {needed}")),
         *(("Witness", named_html(str(key), names)) for key in witnesses),
         ("Prepared with", text_html(request.tool)),
-        ("Created with", text_html("; ".join(dict.fromkeys(one.tool for one in so_far.sessions)))),
+        ("Created with", text_html("; ".join(so_far.other_tools) or "the same program")),
     ]
     return facts_html(rows)
 
@@ -116,7 +116,7 @@ def _steps(so_far: KeygenProgress) -> str:
     rows = []
     for entry in so_far.entries:
         about = f" {keys[entry['key']].label}" if entry["kind"] in {"intent", "created"} else ""
-        rows.append((text_html(moment(entry["at"])), text_html(f"{entry['kind']}{about}")))
+        rows.append((text_html(f"{entry['kind']}{about}"), text_html(moment(entry["at"]))))
     return f"<h2>Times of the steps</h2>{facts_html(rows)}"
 
 
@@ -175,11 +175,12 @@ def key_checklist(request: KeygenRequest, readiness: Iterable[ReadinessRow] = ()
         *(f"agreed exception: {shown(text)}" for text in specification.exceptions),
     ]
     body = [line for text in lines for line in textwrap.wrap(text, 78, subsequent_indent="    ")]
-    body += ["", "people                                       there from, signature"]
+    body.append("")
+    room = ["IN THE ROOM", "", f"{'people':<43} there from, signature"]
     for person in specification.people:
-        body += [f"{shown(f'{person.name}, {person.role}'):<43} {_ROOM}"]
-    body += ["", "bags                                         seal and number as found"]
+        room += ["", f"{shown(f'{person.name}, {person.role}'):<43} {_ROOM}"]
+    room += ["", "", f"{'bags':<43} seal and number as found"]
     for bag in specification.bags:
-        body += [f"{shown(f'{bag.number}: {bag.content}'):<43} {_ROOM}"]
-    body += ["", "exceptions, with the time", *[f"{'_' * 8} {'_' * 69}"] * 2, ""]
-    return checklist_text(f"KEY CEREMONY {request.mark}", head, body, _STEPS, readiness)
+        room += ["", f"{shown(f'{bag.number}: {bag.content}'):<43} {_ROOM}"]
+    room += ["", "", "exceptions, with the time", *["", f"{'_' * 8} {'_' * 69}"] * 4]
+    return checklist_text(f"KEY CEREMONY {request.mark}", head, body, _STEPS, readiness, room)

@@ -120,6 +120,12 @@ class KeygenProgress:
         return tuple(dict.fromkeys(name for session in self.sessions for name in session.present))
 
     @property
+    def other_tools(self) -> tuple[str, ...]:
+        """The programs that created keys, and are not the one that prepared the request."""
+        tools = dict.fromkeys(session.tool for session in self.sessions)
+        return tuple(one for one in tools if one != self.request.tool)
+
+    @property
     def absent(self) -> tuple[str, ...]:
         """The people of the request, with their roles, of whom nobody reported that they were there."""
         people = self.request.specification.people

@@ -78,6 +78,7 @@ def _held(so_far: KeygenProgress) -> list[str]:
         ("prepared", f"{printing.moment(request.prepared_at)} by {request.prepared_by}, with {request.tool}"),
         ("began", f"{printing.moment(first.at)}, with {first.tool}"),
         *(("resumed", f"{printing.moment(one.at)}, with {one.tool}") for one in so_far.sessions[1:]),
+        *(("programs", f"{one} is not the one that prepared the request") for one in so_far.other_tools),
         ("present", ", ".join(so_far.present) or "nobody was named"),
         *(("absent", name) for name in so_far.absent),
         *(("bag", f"{bag.number}: {bag.found}") for one in so_far.sessions for bag in one.bags),
@@ -100,6 +101,7 @@ def _held_data(so_far: KeygenProgress) -> dict[str, Any]:
         "keys": [key_data(key) for key in so_far.keys],
         "signatures": _signatures(so_far),
         "absent": list(so_far.absent),
+        "other_tools": list(so_far.other_tools),
         "sessions": [msgspec.to_builtins(one) for one in so_far.sessions],
     }
 

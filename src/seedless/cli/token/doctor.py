@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from seedless.app.tokens import check_token_options
-from seedless.cli import consent
+from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.device_info import from_option, read_device_info
 from seedless.cli.options import trial_options
@@ -90,23 +90,37 @@ def _columns(rows: Sequence[ReadinessRow]) -> list[str]:
             own = [row for row in rows if (row.about, row.column) == (about, column)]
             lines += [click.style(f"{printable(about)}: {column}", bold=True)] if own else []
             for row in own:
-                mark = f"{row.status:<7}" if column is Column.READ else f"{'[ ]':<7}"
-                mark = click.style(mark, fg=_COLOURS[row.status]) if column is Column.READ else mark
-                texts = [printable(text) for text in (row.found, row.advice) if text]
-                lines.append(f"{mark}  {row.what:<{width}}  {texts[0]}")
-                lines += [f"{'':<7}  {'':<{width}}    {text}" for text in texts[1:]]
+                is_read = column is Column.READ
+                texts = [text for text in (row.found, row.advice) if text]
+                mark, colour = (str(row.status), _COLOURS[row.status]) if is_read else ("[ ]", None)
+                lines += _row(mark, colour, f"{row.what:<{width}}", *texts)
     return lines
 
 
 def _shown(lines: Sequence[CheckResult]) -> list[str]:
     width = max(len(line.what) for line in lines)
-    shown = []
-    for line in lines:
-        verdict = click.style(f"{line.verdict:<7}", fg=_COLOURS[line.verdict])
-        shown.append(f"{verdict}  {line.what:<{width}}  {printable(line.found)}")
-        if line.advice:
-            shown.append(f"{'':<7}  {'':<{width}}    {printable(line.advice)}")
-    return shown
+    rows = (
+        _row(str(one.verdict), _COLOURS[one.verdict], f"{one.what:<{width}}", one.found, one.advice)
+        for one in lines
+    )
+    return [line for row in rows for line in row]
+
+
+def _row(mark: str, colour: str | None, what: str, *texts: str) -> list[str]:
+    """Return a row, each of *texts* on lines of its own that fit on the terminal."""
+    padded = f"{mark:<7}"
+    head = f"{click.style(padded, fg=colour) if colour else padded}  {what}  "
+    shown, indent = [printable(text) for text in texts if text], len(padded) + len(what) + 4
+    if not printing.fits(indent + max(len(word) for text in shown for word in text.split())):
+        # A digest that the terminal breaks cannot be compared by eye.
+        indent = len(padded) + 2
+        return [
+            head.rstrip(),
+            *(f"{'':<{indent}}{line}" for one in shown for line in printing.wrapped(one, indent)),
+        ]
+    first, *more = (printing.wrapped(text, indent + 2) for text in shown)
+    below = [*first[1:], *(f"  {line}" for lines in more for line in lines)]
+    return [f"{head}{first[0]}", *(f"{'':<{indent}}{line}" for line in below)]
 
 
 def _code(lines: Sequence[CheckResult]) -> int:
