@@ -11,8 +11,10 @@ certificate with this SHA-256 of its DER, verified at this time. The certificate
 whoever requires an attestation verifies those again, and does not believe the entry.
 
 An entry may have `"spares": [{"uri": "…", "made": "import", "at": 1700000000}]`: further places of the same
-key, in the order in which a signer looks for it. Each place, the first one too, may have `"checked_at"`: when
-the key was found there last, and signed a challenge; without it that was `at`.
+key, in the order in which a signer looks for it. Each place, the first one too, may have two times:
+`"checked_at"`, when the key was found there last, and signed a challenge, without which that was `at`; and
+`"lost_at"`, when its token was reported as lost. Nothing signs there from then on; `key register` with the
+token in hand takes that back.
 
 `role` is what the key is for (its first letter states the same), `name` what it is called here, `made` how it
 came to be (token: generated there; import: its seed was known elsewhere before; found: it was there), `at`
@@ -78,6 +80,7 @@ class _PlaceMembers(msgspec.Struct, frozen=True):
     made: str
     at: int
     checked_at: int = 0
+    lost_at: int = 0
 
 
 class _InventoryMembers(msgspec.Struct, frozen=True):
@@ -87,6 +90,7 @@ class _InventoryMembers(msgspec.Struct, frozen=True):
     made: str
     at: int
     checked_at: int = 0
+    lost_at: int = 0
     spares: tuple[_PlaceMembers, ...] = ()
     attested: _AttestedMembers | None = None
 
@@ -110,15 +114,17 @@ class Attested(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyPlace(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a key is: `uri` finds its token and object, `at` and `checked_at` are Unix seconds.
+    """Where a key is: `uri` finds its token and object; `at`, `checked_at` and `lost_at` are Unix seconds.
 
     It signed a challenge there when it was placed (`at`), and last at `checked_at`, 0 where that is `at`.
+    `lost_at` is when its token was reported as lost, 0 where it was not.
     """
 
     uri: str
     made: Made = "token"
     at: int = 0
     checked_at: int = 0
+    lost_at: int = 0
 
     @property
     def token(self) -> KeyUri:
@@ -141,6 +147,7 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
     made: Made = "token"
     at: int = 0
     checked_at: int = 0
+    lost_at: int = 0
     spares: tuple[KeyPlace, ...] = ()
     attested: Attested | None = None
 
@@ -152,9 +159,16 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def places(self) -> tuple[KeyPlace, ...]:
-        """All places of the key, in the order in which a signer looks for it."""
-        first = KeyPlace(uri=self.uri, made=self.made, at=self.at, checked_at=self.checked_at)
+        """All places of the key, lost ones too, in the order in which a signer looks for it."""
+        first = KeyPlace(
+            uri=self.uri, made=self.made, at=self.at, checked_at=self.checked_at, lost_at=self.lost_at
+        )
         return (first, *self.spares)
+
+    @property
+    def places_left(self) -> tuple[KeyPlace, ...]:
+        """The places whose tokens were not reported as lost; empty for a key that is lost."""
+        return tuple(place for place in self.places if not place.lost_at)
 
     def at_places(self, places: Sequence[KeyPlace]) -> KeyEntry:
         """Return the entry of the same key with these *places*, at least one."""
@@ -165,6 +179,7 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
             made=first.made,
             at=first.at,
             checked_at=first.checked_at,
+            lost_at=first.lost_at,
             spares=tuple(spares),
         )
 
@@ -172,7 +187,7 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
         """Return this entry with the places of the *known* one of the same key too, which come first.
 
         A place that both have, the same CKA_ID of the same token, was found again: it keeps how and when the
-        key came there, and was checked at the time of this entry.
+        key came there, was checked at the time of this entry, and is lost only if this entry has it so.
         """
         if known is None:
             return self
@@ -181,7 +196,9 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
             before = places.get(_identity(place), place)
             is_newer = place.verified_at > before.verified_at
             checked = place.verified_at if is_newer else before.checked_at
-            places[_identity(place)] = msgspec.structs.replace(before, uri=place.uri, checked_at=checked)
+            places[_identity(place)] = msgspec.structs.replace(
+                before, uri=place.uri, checked_at=checked, lost_at=place.lost_at
+            )
         kept = msgspec.structs.replace(self, attested=self.attested or known.attested)
         return kept.at_places(tuple(places.values()))
 
@@ -230,9 +247,13 @@ class Inventory(msgspec.Struct, frozen=True):
 
     @property
     def tokens(self) -> dict[str, str]:
-        """The token of the first place of each key, both as text: enough to see which are on one token."""
+        """The token of the first place of each key that is not lost, both as text.
+
+        That is enough to see which are on one token.
+        """
         # Not parsed: a command reads thousands of these.
-        return {str(entry.public_key): entry.uri.partition(";object=")[0] for entry in self}
+        uris = ((entry, entry.uri if not entry.lost_at else _left_uri(entry)) for entry in self)
+        return {str(entry.public_key): uri.partition(";object=")[0] for entry, uri in uris if uri}
 
     def __iter__(self) -> Iterator[KeyEntry]:
         return iter(self._by_key.values())
@@ -276,9 +297,14 @@ class Inventory(msgspec.Struct, frozen=True):
         atomic.write({path: self.text()})
 
 
+def _left_uri(entry: KeyEntry) -> str:
+    return next((place.uri for place in entry.places_left), "")
+
+
 def _place_members(place: KeyPlace) -> dict[str, str | int]:
     members: dict[str, str | int] = {"uri": place.uri, "made": place.made, "at": place.at}
-    return members | ({"checked_at": place.checked_at} if place.checked_at else {})
+    later = {"checked_at": place.checked_at, "lost_at": place.lost_at}
+    return members | {name: at for name, at in later.items() if at}
 
 
 def _gathered(entries: Iterable[KeyEntry]) -> Inventory:
@@ -336,6 +362,7 @@ def _inventory(value: object) -> Inventory:
                 made=cast("Made", members.made),  # which `KeyEntry` checks
                 at=members.at,
                 checked_at=members.checked_at,
+                lost_at=members.lost_at,
                 spares=tuple(map(_place, members.spares)),
                 # Only the digest and the time; the certificates lie beside, and a policy verifies them
                 # again at each signature.
@@ -356,6 +383,7 @@ def _place(members: _PlaceMembers) -> KeyPlace:
         made=cast("Made", members.made),  # as above
         at=members.at,
         checked_at=members.checked_at,
+        lost_at=members.lost_at,
     )
 
 

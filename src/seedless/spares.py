@@ -22,12 +22,18 @@ if TYPE_CHECKING:
 
 __all__ = ["NO_BACKUP", "Backup", "BackupKind", "backups", "substitutes"]
 
-BackupKind = Literal["none", "spare", "shares"]
-"""`spare`: another token has the key, or a key that can sign in its place; `shares`: they restore it."""
+BackupKind = Literal["lost", "none", "shares", "spare"]
+"""`spare`: another token has the key, or a key that can sign in its place; `shares`: they restore it.
+
+`lost`: all tokens that had it were reported as lost. The worst comes first.
+"""
 
 
 class Backup(msgspec.Struct, frozen=True, kw_only=True):
-    """What is there when the token of a key is lost, and when that was checked last (Unix seconds)."""
+    """What is there when the token of a key is lost, and when that was checked last (Unix seconds).
+
+    Of a key that is lost already `checked_at` is when that was reported.
+    """
 
     kind: BackupKind
     checked_at: int = 0
@@ -90,7 +96,9 @@ def _backup(
     entry = inventory.get(key)
     if entry is None:
         return NO_BACKUP
-    spares = [*_elsewhere(entry, entry.spares)]
+    if not entry.places_left:
+        return Backup(kind="lost", checked_at=max(place.lost_at for place in entry.places))
+    spares = [*_elsewhere(entry, entry.places)]
     for other in others:
         known = inventory.get(PublicKey.parse(other))
         spares += _elsewhere(entry, known.places) if known else ()
@@ -103,6 +111,12 @@ def _backup(
 
 
 def _elsewhere(entry: KeyEntry, places: Iterable[KeyPlace]) -> Iterator[KeyPlace]:
-    """Yield those of *places* that are not on the first token of *entry*, which is the one that is lost."""
-    lost = entry.places[0].token
-    return (place for place in places if place.token != lost)
+    """Yield those of *places* that are not on the first token of *entry*, which is the one that is lost.
+
+    A place where the key has never signed a challenge, or whose token may be that one by another URI, is no
+    spare: the inventory is written by hand, too.
+    """
+    first = entry.places_left[0].token
+    return (
+        place for place in places if place.verified_at and not place.lost_at and not place.token.may_be(first)
+    )

@@ -181,6 +181,11 @@ def dependents(jwt: Jwt[object], key: PublicKey, now: int) -> tuple[str, ...]:
     return tuple(tie for tie, is_so in found.items() if is_so)
 
 
+def keys_in(jwt: Jwt[object]) -> frozenset[str]:
+    """Return the keys that *jwt* can depend on: its subject, its issuer, its signing keys."""
+    return frozenset({jwt.claims.sub, str(jwt.issuer), *_signing_keys(jwt.claims.body)})
+
+
 def is_expired(jwt: Jwt[object], now: int) -> bool:
     """Report whether *jwt* has an end, and it has passed at *now* (Unix seconds)."""
     return 0 < jwt.claims.exp <= now

@@ -15,7 +15,7 @@ from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
 
@@ -129,12 +129,13 @@ class StoreView:
             return ""
         listed = (jwt.claims.sub, *map(signing_key, body.signing_keys))
         keys = [self._known[key] for key in listed if key in self._known]
-        if not keys:
-            return ""
         # The operator too: when it is strict, an identity is no spare.
         claims = [jwt.claims, *([self._operator.claims] if self._operator else ())]
-        kinds = {one.kind for one in backups(self._inventory, claims, self._recorded, keys).values()}
-        return min(kinds, key=("none", "shares", "spare").index)
+        found = backups(self._inventory, claims, self._recorded, keys)
+        # The lost identity of an account stays: it is the name of the account, and others sign.
+        stays = jwt.claims.sub if isinstance(body, Account) else ""
+        kinds = [one.kind for key, one in found.items() if one.kind != "lost" or str(key) != stays]
+        return min(kinds, key=get_args(BackupKind).index, default="")
 
     def _account_of(self, jwt: Jwt[object], near: Jwt[object] | None) -> Jwt[object] | None:
         """Return the account of a user or an activation, as far as it is known."""

@@ -298,32 +298,34 @@ def test_a_key_whose_token_is_gone_is_taken_out_of_the_inventory_and_no_token_is
     uri = cli.ok("key", "list", "--json").data["keys"][0]["uri"]
     away = {"SOFTHSM2_CONF": "/nowhere", "SEEDLESS_MODULE": "/no/such/module.so", "TOKEN_PIN": None}
     done = cli.ok("key", "delete", key, "--lost", "--name", "SPARE", **away)
-    assert done.out == (f"took {key} (SPARE) out of the inventory; no token was touched: it was at {uri}\n")
+    assert done.out == f"{key} (SPARE) at {uri}: out of the inventory\n"
     assert keys_on(cli) == {(key, "SPARE", "not noted")}
     assert "the inventory does not have" in refused(
         cli, "key", "delete", key, "--lost", "-n", "SPARE", code=4
     )
 
 
-def test_what_would_be_forgotten_is_said_before_and_as_json(cli: Cli) -> None:
+def test_what_would_be_taken_out_is_printed_before_and_as_json(cli: Cli) -> None:
     key = spare(cli)
     uri = cli.ok("key", "list", "--json").data["keys"][0]["uri"]
-    told = {"deleted": False, "public_key": key, "name": "SPARE", "uri": uri, "left": []}
-    assert cli.ok("key", "delete", key, "--lost", "--dry-run", "--json").data == told | {"dry_run": True}
+    lost = {"public_key": key, "name": "SPARE", "uri": uri, "state": "removed", "left": []}
+    would = cli.ok("key", "delete", key, "--lost", "--dry-run", "--json").data
+    assert would == {"dry_run": True, "lost": [lost]}
     assert "not confirmed" in refused(cli, "key", "delete", key, "--lost", asks=True)
     assert 'its name is not "other"' in refused(cli, "key", "delete", key, "--lost", "--name", "other")
     assert keys_on(cli) == {(key, "SPARE", "present")}
     done = cli.ok("key", "delete", key, "--lost", "--name", "SPARE", "--json").data
-    assert done == told | {"forgotten": True}
+    assert done == {"dry_run": False, "lost": [lost]}
 
 
-def test_a_lost_key_that_a_live_jwt_needs_is_not_forgotten(cli: Cli) -> None:
+def test_a_lost_key_that_a_live_jwt_needs_is_marked_and_stays(cli: Cli) -> None:
     cli.found_system()
-    [operator] = [
-        one["public_key"] for one in cli.ok("key", "list", "--json").data["keys"] if one["role"] == "operator"
-    ]
-    said = refused(cli, "key", "delete", operator, "--lost", "--name", "ACME", code=3)
-    assert f"the key {operator} is needed" in said
+    operator = cli.ok("operator", "show", "--json").data["subject"]
+    done = cli.ok("key", "delete", operator, "--lost", "--name", "ACME")
+    assert "marked as lost, since jwts name it" in done.out
+    rows = {row["public_key"]: row for row in cli.ok("key", "list", "--json").data["keys"]}
+    assert (rows[operator]["state"], rows[operator]["lost_at"] is None) == ("lost", False)
+    assert refused(cli, "key", "delete").count("no key is named") == 1
 
 
 def test_a_key_that_its_token_has_no_more_is_told_with_the_way_out(cli: Cli) -> None:
@@ -335,7 +337,7 @@ def test_a_key_that_its_token_has_no_more_is_told_with_the_way_out(cli: Cli) -> 
     cli.ok("key", "delete", key, "--name", "SPARE")
     entry.write_text(before, encoding="ascii")
     said = refused(cli, "key", "delete", key, "--name", "SPARE", code=4)
-    assert "if it is gone for good, --lost takes it out of the inventory" in said
+    assert "if its token is gone for good, add --lost" in said
 
 
 def test_a_key_that_a_live_jwt_needs_is_not_deleted_and_the_jwts_are_named(cli: Cli) -> None:

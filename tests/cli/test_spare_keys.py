@@ -96,10 +96,74 @@ def test_the_place_on_a_lost_token_is_taken_out_by_its_name(cli: Cli, spare: pyt
     for given in (words, words[:3]):
         unnamed = cli.run(*given, SEEDLESS_TOKEN=None)
         assert (unnamed.code, "is on 2 tokens, and none of them is named" in unnamed.err) == (2, True)
-    told = cli.ok(*words, "--token", cli.token.uri)
-    assert f"it was at {cli.token.uri.partition(';')[0]}" in told.out
+    told = cli.ok(*words, "--token", cli.token.uri, "--json").data["lost"]
+    assert [(cli.token.serial in lost["uri"], lost["state"]) for lost in told] == [(True, "removed")]
     (row,) = cli.ok("key", "list", "--json").data["keys"]
     assert (spare.serial in row["uri"], row["spares"]) == (True, [])
+
+
+def test_the_keys_of_a_lost_token_are_marked_and_everything_follows(
+    cli: Cli, softhsm: pytest_softhsm.SoftHSM
+) -> None:
+    other = softhsm.create(pin=cli.token.pin)
+    cli.ok("operator", "add", "ACME", "--sys", "--spare-token", other.uri)
+    cli.ok("account", "add", "ORDERS")
+    cli.ok("account", "signing-key", "add", "-a", "ORDERS", "--token", other.uri)
+    cli.ok("key", "new", "--role", "account", "--name", "UNUSED")
+    keys = {row["name"]: row["public_key"] for row in cli.ok("key", "list", "--json").data["keys"]}
+    words = ("key", "delete", "--lost", "--token", cli.token.uri)
+    assert "not confirmed" in cli.run(*words, asks=True).err
+    assert f'is not "{other.label}"' in cli.run(*words, "--name", other.label).err
+    assert cli.run("key", "delete", "--lost", SEEDLESS_TOKEN=None).code == 2
+    lost = {one["name"]: one["state"] for one in cli.ok(*words, "--json").data["lost"]}
+    assert lost == {
+        "ACME": "lost", "ACME signing": "lost", "SYS": "lost", "SYS signing": "lost", "ORDERS": "lost",
+        "UNUSED": "removed",
+    }  # fmt: skip
+    again = cli.run(*words)
+    assert (again.code, "the inventory has no key on the token" in again.err) == (2, True)
+
+    rows = {row["name"]: row for row in cli.ok("key", "list", "--backup", "--json").data["keys"]}
+    kinds = {name: row["backup"]["kind"] for name, row in rows.items()}
+    assert kinds == dict.fromkeys(lost.keys() - {"UNUSED"}, "lost") | {
+        "ACME spare": "none", "SYS spare": "none", "ORDERS signing": "none",
+    }  # fmt: skip
+    assert f"{cli.token.label} (lost)" in cli.ok("key", "list").out
+    assert cli.ok("tree", "--detail").out.count("  on a lost token") == 5
+    jwts = {jwt["what"]: jwt["backup"] for jwt in cli.ok("verify", "--json").data["jwts"]}
+    assert jwts == {
+        "operator ACME": "lost", "account ORDERS": "none", "account SYS": "lost", "user SYS/sys": None,
+    }  # fmt: skip
+    assert "keys on lost tokens: 2 of these jwts list some" in cli.ok("verify").err
+    drill = cli.ok("recovery", "drill", "inventory", "--json").data
+    assert [step["token"] for step in drill["steps"]] == [other.label]
+    (line,) = (
+        line for line in cli.ok("token", "doctor", "--no-key", "--token", other.uri, "--json").data["lines"]
+        if line["what"] == "spare"
+    )  # fmt: skip
+    assert set(line["found"].removeprefix("none for ").split(", ")) == {
+        "account ORDERS signing", "operator ACME spare", "account SYS spare",
+    }  # fmt: skip
+
+    # The token is connected, and signs nothing: whoever had it may have another one in its place.
+    cli.ok("account", "edit", "ORDERS", "--conns", "5")
+    assert cli.ok("account", "show", "ORDERS", "--json").data["issuer"] == keys["ACME spare"]
+    refused = cli.run("account", "edit", "ORDERS", "--conns", "6", "--issuer", keys["ACME signing"])
+    assert (refused.code, "was reported as lost on 20" in refused.err) == (4, True), refused
+    assert f"if it is lost: sign with {keys['ACME spare']}" in refused.err
+    cli.ok("key", "register", "--all")
+    assert {row["state"] for row in cli.ok("key", "list", "--json").data["keys"]} == {"noted"}
+    cli.ok("account", "edit", "ORDERS", "--conns", "7", "--issuer", keys["ACME signing"])
+
+
+def test_of_two_tokens_with_one_label_the_lost_one_is_named_by_its_serial_number(
+    cli: Cli, spare: pytest_softhsm.Token
+) -> None:
+    path = cli.store / "keyring.json"
+    path.write_text(path.read_text().replace(f"token={spare.label}", f"token={cli.token.label}"))
+    for words in (("key", "delete", "--lost"), ("key", "delete", KEY, "--lost")):
+        refused = cli.run(*words, "--token", cli.token.label)
+        assert (refused.code, "2 tokens are called so: pkcs11:token=" in refused.err) == (2, True), refused
 
 
 def test_an_inventory_is_rebuilt_with_all_places_and_registering_again_checks_them(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from seedless.change import Change, Context
@@ -35,6 +36,19 @@ def entry(key: str, *tokens: str, at: int = 0) -> KeyEntry:
         found = KeyEntry(public_key=public_key, uri=uri, role=public_key.role, at=time).merged(found)
     assert found is not None
     return found
+
+
+def unchecked(key: str, *tokens: str) -> KeyEntry:
+    """The entry of *key* as a person may write it: the last place has no time."""
+    *places, last = entry(key, *tokens).places
+    return entry(key, *tokens).at_places([*places, msgspec.structs.replace(last, at=0, checked_at=0)])
+
+
+def lost(known: KeyEntry, number: int) -> KeyEntry:
+    """The entry *known* whose place with that *number* was reported as lost at 900."""
+    places = list(known.places)
+    places[number] = msgspec.structs.replace(places[number], lost_at=900)
+    return known.at_places(places)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +87,28 @@ def test_under_a_strict_operator_no_identity_of_an_account_issues_users() -> Non
             [entry(O1, "MAIN"), entry(O2, "MAIN", "SPARE")], "spare", 100, id="a spare of the other"
         ),
         pytest.param([entry(O1, "MAIN"), entry(A1, "SPARE")], "none", 0, id="a key of somebody else"),
+        pytest.param([unchecked(O1, "MAIN", "SPARE")], "none", 0, id="a place where it never signed"),
+        pytest.param(
+            [entry(O1, "MAIN;serial=1", "COPY;serial=1")], "none", 0, id="one serial number by two labels"
+        ),
+        pytest.param(
+            [entry(O1, "MAIN;serial=1", "MAIN")], "none", 0, id="one token, once without its number"
+        ),
+        pytest.param(
+            [entry(O1, "MAIN;serial=1", "MAIN;serial=2")], "spare", 100, id="two tokens with one label"
+        ),
+        pytest.param(
+            [entry(O1, "MAIN;serial=1;manufacturer=A", "MAIN;serial=1;manufacturer=B")],
+            "spare",
+            100,
+            id="one serial number of two makers",
+        ),
+        pytest.param([lost(entry(O1, "MAIN", "SPARE"), 0)], "none", 0, id="the first token is lost"),
+        pytest.param([lost(entry(O1, "MAIN", "SPARE"), 1)], "none", 0, id="the spare is lost"),
+        pytest.param(
+            [lost(entry(O1, "MAIN"), 0), entry(O2, "SPARE")], "lost", 900, id="the only one is lost"
+        ),
+        pytest.param([entry(O1, "MAIN"), lost(entry(O2, "SPARE"), 0)], "none", 0, id="the other key is lost"),
     ],
 )
 def test_a_spare_is_on_another_token(entries: list[KeyEntry], kind: str, checked_at: int) -> None:

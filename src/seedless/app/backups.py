@@ -36,7 +36,7 @@ def key_backups(workspace: Workspace) -> dict[PublicKey, Backup]:
     for operator in operators(workspace.root):
         # Store by store: whether identities can sign depends on the operator.
         for key, backup in backups(inventory, _claims(workspace, operator), recorded).items():
-            if found[key].kind != "spare":
+            if found[key].kind not in {"lost", "spare"}:
                 found[key] = backup
     return found
 
@@ -51,7 +51,7 @@ def required_spares(workspace: Workspace, plan: Plan) -> frozenset[str]:
     issuers = {change.draft.issuer for change in plan.changes if _is_judged(change)}
     claims = plan.context.claims.values()
     found = backups(workspace.inventory(), claims, kept.recorded(workspace.root), issuers)
-    return frozenset(str(key) for key, backup in found.items() if backup.kind == "none")
+    return frozenset(str(key) for key, backup in found.items() if backup.kind in {"none", "lost"})
 
 
 def way_on(workspace: Workspace, public_key: PublicKey) -> str:
@@ -71,7 +71,7 @@ def way_on(workspace: Workspace, public_key: PublicKey) -> str:
             continue
         for key in substitutes(str(public_key), claims, is_strict=is_strict):
             other = workspace.inventory().get(PublicKey.parse(key))
-            for place in other.places if other else ():
+            for place in other.places_left if other else ():
                 if place.token not in lost:
                     return f"sign with {key}, which is on token {quoted(place.token.token or '')}: --issuer"
         # Only now: whoever brings shares together shows a secret, and a spare needs none.

@@ -387,8 +387,9 @@ def place_of(workspace: Workspace, key: PublicKey) -> str:
     entry = workspace.inventory().get(key)
     if entry is None:
         return "the inventory does not know where"
-    tokens = (place.token for place in entry.places)
-    return ", or ".join(f"token {quoted(uri.token or '')} (serial {uri.serial})" for uri in tokens)
+    tokens = [place.token for place in entry.places_left]
+    where = ", or ".join(f"token {quoted(uri.token or '')} (serial {uri.serial})" for uri in tokens)
+    return where or "its token was reported as lost"
 
 
 def _context(workspace: Workspace, request: CeremonyRequest, first_use: tuple[str, ...]) -> ReviewContext:

@@ -138,17 +138,23 @@ def _copied(workspace: Workspace, inventory: Inventory) -> Iterator[Workspace]:
         yield workspace.copied_to(root)
 
 
+def _left_before(workspace: Workspace) -> Inventory:
+    """Return the inventory without tokens that were lost before: of those nothing can be lost again."""
+    entries = workspace.inventory()
+    return Inventory.of(entry.at_places(entry.places_left) for entry in entries if entry.places_left)
+
+
 class _Loss:
     """A token that is lost, and what is left without it."""
 
     def __init__(self, workspace: Workspace, lost: str) -> None:
         self.workspace = workspace
         self.uri: KeyUri = token_uri(workspace, lost)
-        inventory = workspace.inventory()
+        inventory = _left_before(workspace)
         left = {entry.public_key: self._left(entry) for entry in inventory}
         self.lost = tuple(entry for entry in inventory if left[entry.public_key] is None)
         self.inventory = Inventory.of(entry for entry in left.values() if entry is not None)
-        if len(self.inventory) == len(inventory) and all(left[one.public_key] == one for one in inventory):
+        if not any(self.uri.covers(place.token) for entry in inventory for place in entry.places):
             tokens = {place.token.token or "" for entry in inventory for place in entry.places}
             names = ", ".join(quoted(name) for name in sorted(tokens)) or "no token"
             raise UsageError(
@@ -433,7 +439,7 @@ def _registered_anew(
             except NoToken as error:
                 missing.append(error.message)
         found = child.inventory()
-    before = workspace.inventory()
+    before = _left_before(workspace)
     returned = tuple(entry.public_key for entry in before if _is_same(entry, found.get(entry.public_key)))
     lost = [entry for entry in before if entry.public_key not in returned]
     missing += [f"{entry.role.name.lower()} {shown(entry.name)}, {entry.public_key}" for entry in lost]
@@ -452,7 +458,7 @@ def _inventory(workspace: Workspace, *, signs: bool) -> Drill:
     """Return how an inventory is rebuilt from its tokens; with *signs* it is, on a copy."""
     steps = []
     tokens: dict[str, list[KeyEntry]] = {}
-    for entry in workspace.inventory():
+    for entry in _left_before(workspace):
         for place in entry.places:
             tokens.setdefault(str(place.token), []).append(entry)
     if not tokens:
@@ -526,7 +532,7 @@ def _store(workspace: Workspace, remote: Remote | None) -> Drill:
             what=f"operator {name}, from the configuration of a server",
             commands=("sed -n 's/^operator: *//p' trust.conf > operator.jwt",
                       "seedless operator import operator.jwt"),
-            is_possible=bool(workspace.known_keys().get(operator.claims.sub)),
+            is_possible=workspace.inventory().get(PublicKey.parse(operator.claims.sub)) is not None,
         ),
         DrillStep(
             what="accounts, from the servers that hold them",

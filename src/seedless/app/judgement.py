@@ -105,9 +105,9 @@ def ceilings(workspace: Workspace, changes: Iterable[Change]) -> dict[str, int]:
         entry = inventory.get(issuer)
         if entry is not None:
             # Of several tokens the one that takes most: which of them signs is known when it is opened.
-            sizes = [quirks_of_uri(place.token).largest_message for place in entry.places]
+            sizes = [quirks_of_uri(place.token).largest_message for place in entry.places_left]
             known = [size for size in sizes if size is not None]
-            found |= {str(entry.public_key): max(known)} if len(known) == len(sizes) else {}
+            found |= {str(entry.public_key): max(known)} if known and len(known) == len(sizes) else {}
     return found
 
 

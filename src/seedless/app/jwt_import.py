@@ -103,7 +103,7 @@ def import_operator(workspace: Workspace, jwt: Jwt[Operator] | str, *, force: bo
     require_storable(name)
     is_new = name not in operators(workspace.root)
     # The jwt of one's own operator, from a server's configuration, is how a store that was lost comes back.
-    is_ours = given.claims.sub in workspace.known_keys()
+    is_ours = workspace.inventory().get(PublicKey.parse(given.claims.sub)) is not None
     child.store = (
         create_store(workspace.root, name, managed=not is_ours)
         if is_new

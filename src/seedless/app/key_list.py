@@ -10,7 +10,7 @@ import msgspec
 from seedless.app.tokens import key_uri, open_tokens
 from seedless.claims import Account, signing_key
 from seedless.errors import SeedlessError
-from seedless.inventory import KeyEntry
+from seedless.inventory import KeyEntry, KeyPlace
 from seedless.jwt import Jwt
 from seedless.key_store import stored_seed
 from seedless.nkey import PublicKey, Role
@@ -29,8 +29,8 @@ __all__ = ["ListedKey", "inventory_keys", "keys_beside_token", "keys_in_jwts", "
 class ListedKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key and where it is: in the inventory (`entry`), on a token (`key_type`), or named by a jwt alone.
 
-    `state` is `noted`, `present`, `missing`, `not noted`, `in a file` or `elsewhere`. `public_key` and `role`
-    are None where the label of a key on a token does not report them.
+    `state` is `noted`, `present`, `missing`, `lost`, `not noted`, `in a file` or `elsewhere`. `public_key`
+    and `role` are None where the label of a key on a token does not report them.
     """
 
     public_key: PublicKey | None
@@ -72,7 +72,14 @@ def list_keys(
 
 def inventory_keys(workspace: Workspace, state: str = "noted") -> list[ListedKey]:
     """Return the keys of the inventory; no token is opened."""
-    return [_registered(entry, state, entry.uri) for entry in workspace.inventory().entries]
+    entries = workspace.inventory().entries
+    return [_registered(entry, state if entry.places_left else "lost", entry.uri) for entry in entries]
+
+
+def _state_at(place: KeyPlace, *, is_present: bool) -> str:
+    if place.lost_at:
+        return "lost"
+    return "present" if is_present else "missing"
 
 
 def _registered(entry: KeyEntry, state: str, uri: str) -> ListedKey:
@@ -113,7 +120,7 @@ def keys_beside_token(workspace: Workspace) -> list[ListedKey]:
             on_token.append((listed.public_key or (known.public_key if known else None), listed))
     present = {public_key for public_key, _ in on_token}
     rows = [
-        _registered(entry, "present" if entry.public_key in present else "missing", place.uri)
+        _registered(entry, _state_at(place, is_present=entry.public_key in present), place.uri)
         for entry in inventory.entries
         for place in entry.places
         if place.token == token.info.uri

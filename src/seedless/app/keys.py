@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from seedless import attestation
-from seedless.app.key_deletion import KeyDeletion
+from seedless.app.key_deletion import KeyDeletion, LostKeys
 from seedless.app.key_import import FolderImport, KeyImport
 from seedless.app.key_list import ListedKey, token_key
 from seedless.app.pipeline import Notice
@@ -203,14 +203,24 @@ class KeyManagement:
         """
         return KeyRegistration(self._workspace, _labelled_entries)
 
-    def delete(self, public_key: str | PublicKey, *, is_lost: bool = False) -> KeyDeletion:
-        """Return the deletion of a key from its token; of its entry alone where the token *is_lost*.
+    def delete(self, public_key: str | PublicKey) -> KeyDeletion:
+        """Return the deletion of a key from its token.
 
         Raise `Refused` while a jwt of any store that has not expired is about the key, was signed by it, or
-        lets it sign; `StoreError` where one cannot be read; `NoKey` for a lost key without an entry.
+        lets it sign; `StoreError` where one cannot be read.
         """
         key = public_key if isinstance(public_key, PublicKey) else PublicKey.parse(public_key)
-        return KeyDeletion(self._workspace, key, is_lost=is_lost)
+        return KeyDeletion(self._workspace, key)
+
+    def lost(self, public_key: str | PublicKey | None = None) -> LostKeys:
+        """Return the report that the token of *public_key* is lost, or the named token with all its keys.
+
+        Raise `NoKey` where the inventory has no such key, `UsageError` where the key is on several tokens and
+        none is named, or no key is on the one that is.
+        """
+        return LostKeys(
+            self._workspace, PublicKey.parse(public_key) if isinstance(public_key, str) else public_key
+        )
 
     def audit(self) -> AuditReport:
         """Return what the driver reports of each key of the token; each signs a challenge."""

@@ -102,7 +102,7 @@ class TokenManagement:
             uri = self.show().uri
             # A user is not replaced by another key, but by another user.
             inventory = [one for one in self._workspace.inventory() if one.role is not Role.USER]
-            entries = [one for one in inventory if one.places[0].token == uri]
+            entries = [one for one in inventory if any(place.token == uri for place in one.places_left[:1])]
             backups = key_backups(self._workspace) if entries else {}
             alone = [one for one in entries if backups[one.public_key].kind == "none"]
             if alone:

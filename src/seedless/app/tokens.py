@@ -22,6 +22,8 @@ from seedless.pkcs11.binding import load_binding
 from seedless.pkcs11.families import require_fits
 from seedless.pkcs11.uri import KeyUri
 from seedless.store import atomic, expanded
+from seedless.text import quoted, shown
+from seedless.units import moment
 
 __all__ = [
     "OpenTokens",
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
     from seedless.attestation import Attestation
     from seedless.change import Change
-    from seedless.inventory import KeyEntry
+    from seedless.inventory import KeyEntry, KeyPlace
     from seedless.jwt import Draft, Jwt
     from seedless.pending_keys import KeyCreation
     from seedless.pin import PinSource
@@ -280,9 +282,10 @@ class OpenTokens:
         if entry is None:
             return None
         named = named_uri(self._workspace)
-        uris = [KeyUri.parse(place.uri) for place in entry.places]
+        uris = [KeyUri.parse(place.uri) for place in entry.places_left]
         uris.sort(key=lambda uri: not named.covers(uri))
-        absent = []
+        # A lost token that turns up was in other hands: it signs nothing until somebody registers it again.
+        absent: list[TokenError] = [_lost(place) for place in entry.places if not uris]
         for uri in uris:
             error = self._absence(uri.token_part)
             if error is None:
@@ -549,6 +552,15 @@ def _info(module: Path, uri: KeyUri) -> TokenInfo:
     from seedless.pkcs11.token import find_token
 
     return find_token(load(module), uri)
+
+
+def _lost(place: KeyPlace) -> NotConnected:
+    uri = place.token
+    token = f"token {quoted(uri.token or '')} (serial {shown(uri.serial or '-')})"
+    return NotConnected(
+        f"{token} was reported as lost on {moment(place.lost_at)[:10]}",
+        f"with the token in hand, take that back: seedless key register --all --token {uri}",
+    )
 
 
 def _require_apart(infos: Sequence[TokenInfo]) -> None:

@@ -93,6 +93,8 @@ def _key_line(key: TreeSigningKey) -> str:
 
 
 def _place(one: TreeNode | TreeSigningKey) -> str:
+    if one.backup == "lost":
+        return "  on a lost token"
     backup = {"none": ", no spare", "spare": ", spare", "shares": ", shares"}.get(one.backup, "")
     return f"  on a token{backup}" if one.on_token else ""
 

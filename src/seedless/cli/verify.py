@@ -74,12 +74,13 @@ def _read(files: Iterable[str]) -> Iterator[tuple[str, Jwt[object] | SeedlessErr
 
 def _report(workspace: CommandWorkspace, verdicts: Iterable[VerifiedJwt]) -> int:
     """Print *verdicts* when all are there, and return the exit code."""
-    good, unspared, titles = True, 0, known_titles(workspace)
+    good, unspared, lost, titles = True, 0, 0, known_titles(workspace)
     widths = [len(title) for title in _HEADER]
     with spooled() as spool:
         for verdict in verdicts:
             good = good and verdict.ok
             unspared += verdict.backup == "none"
+            lost += verdict.backup == "lost"
             spool.add(msgspec.structs.astuple(verdict))
             widths = list(map(max, widths, map(len, _cells(verdict))))
         if workspace.options.as_json:
@@ -91,6 +92,8 @@ def _report(workspace: CommandWorkspace, verdicts: Iterable[VerifiedJwt]) -> int
                 _explain(VerifiedJwt(*row), titles)
     if unspared:
         printing.report(f"keys without a spare: in {unspared} of these jwts; see seedless key list --backup")
+    if lost:
+        printing.report(f"keys on lost tokens: {lost} of these jwts list some; seedless docs lost-token")
     return ExitCode.OK if good else ExitCode.FINDINGS
 
 

@@ -126,6 +126,15 @@ class KeyUri(msgspec.Struct, frozen=True, kw_only=True):
         named = [(mine, theirs) for mine, theirs in wanted if mine is not None]
         return bool(named) and all(mine == theirs for mine, theirs in named)
 
+    def may_be(self, other: KeyUri) -> bool:
+        """Report whether one token can be meant by both: no attribute that both name differs.
+
+        A label is given by people, so it separates no tokens whose serial numbers are the same.
+        """
+        fields = ("manufacturer", "serial") if self.serial and other.serial else _TOKEN_FIELDS
+        pairs = [(getattr(self, field), getattr(other, field)) for field in fields]
+        return all(not mine or not theirs or mine == theirs for mine, theirs in pairs)
+
     def __str__(self) -> str:
         path = [*self._written(_PATH_FIELDS, _PATH_SAFE), *_written_extra(self.extra, _PATH_SAFE)]
         query = [*self._written(_QUERY_FIELDS, _QUERY_SAFE), *_written_extra(self.extra_query, _QUERY_SAFE)]

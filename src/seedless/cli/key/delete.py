@@ -1,4 +1,4 @@
-"""`seedless key delete`: a key and its entry, gone for good; or the entry of a key whose token is lost."""
+"""`seedless key delete`: a key and its entry, gone for good; or the keys of a token that is lost."""
 
 from __future__ import annotations
 
@@ -11,64 +11,89 @@ from seedless.cli.command import command
 from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import change_options
 from seedless.cli.workspace import CommandWorkspace
+from seedless.errors import UsageError
 from seedless.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from seedless.app.key_deletion import KeyDeletion
+    from seedless.app.key_deletion import KeyDeletion, LostKey
     from seedless.inventory import KeyPlace
     from seedless.nkey import PublicKey
 
 
 @command()
-@click.argument("public_key", type=PublicKeyType(), metavar="PUBLIC_KEY")
+@click.argument("public_key", required=False, type=PublicKeyType(), metavar="PUBLIC_KEY")
 @click.option("--name", "-n", metavar="NAME", help="The name of the key; nobody is asked for it then.")
-@click.option("--lost", "is_lost", is_flag=True, help="Its token is gone: only take it out of the inventory.")
+@click.option("--lost", "is_lost", is_flag=True, help="Its token is gone: only the inventory changes.")
 @change_options
-def delete(workspace: CommandWorkspace, *, public_key: PublicKey, name: str | None, is_lost: bool) -> None:
+def delete(
+    workspace: CommandWorkspace, *, public_key: PublicKey | None, name: str | None, is_lost: bool
+) -> None:
     """Delete a key from its token, for good.
 
     Its name has to be typed, or is given with --name; --yes leaves it out. Refused while a jwt of a store
     that has not expired is about the key, was signed by it, or lets it sign: first put others in their place.
 
-    A key whose token is gone is taken out of the inventory with --lost; no token is opened then.
+    With --lost the token is gone, and none is opened: the place of the key there is taken out of the
+    inventory, or marked as lost where it is the last one and a jwt still names the key. Without a PUBLIC_KEY
+    that is done with all keys of the token that --token names; its label is typed instead of a name. Nothing
+    signs there any more, and no key there counts as a spare; key register takes it back.
 
     \b
     Example:
       seedless key delete AB2X… --dry-run
-      seedless key delete AB2X… --lost --name ORDERS
+      seedless key delete --lost --token pkcs11:token=MAIN
     """
-    deletion = workspace.keys.delete(public_key, is_lost=is_lost)
+    if is_lost:
+        _lose(workspace, public_key, name)
+        return
+    if public_key is None:
+        raise UsageError("no key is named", "name its public key; seedless key list shows them")
+    deletion = workspace.keys.delete(public_key)
     if not (workspace.options.dry_run or workspace.options.yes) and name is None:
         printing.report(f"{_warning(deletion)}; nothing brings it back")
         name = consent.answer("Type its name to delete it: ")
     deleted = deletion.run(name=name, dry_run=workspace.options.dry_run)
-    key, where = f"{public_key} ({shown(deleted.name)})", shown(deleted.uri)
-    data: dict[str, object] = {"public_key": str(public_key), "name": deleted.name}
-    data |= {"uri": deleted.uri} if is_lost else {"token": deleted.token}
+    key = f"{public_key} ({shown(deleted.name)})"
+    data: dict[str, object] = {"public_key": str(public_key), "name": deleted.name, "token": deleted.token}
     data |= {"left": [place.uri for place in deleted.left]}
     stays = f"; it stays at {_places(deleted.left)}" if deleted.left else ""
-    state, text = {
-        (False, True): ({"dry_run": True}, f"would delete {key} from {deleted.where}"),
-        (False, False): ({"deleted": True}, f"deleted {key}"),
-        (True, True): (
-            {"dry_run": True, "deleted": False},
-            f"would take {key} out of the inventory alone",
-        ),
-        (True, False): (
-            {"deleted": False, "forgotten": True},
-            f"took {key} out of the inventory; no token was touched: it was at {where}",
-        ),
-    }[is_lost, workspace.options.dry_run]
-    workspace.emit(state | data, text + stays)
+    if workspace.options.dry_run:
+        workspace.emit({"dry_run": True} | data, f"would delete {key} from {deleted.where}{stays}")
+        return
+    workspace.emit({"deleted": True} | data, f"deleted {key}{stays}")
+
+
+def _lose(workspace: CommandWorkspace, public_key: PublicKey | None, name: str | None) -> None:
+    """Report the token of *public_key*, or the named one, as lost."""
+    loss, is_dry = workspace.keys.lost(public_key), workspace.options.dry_run
+    if not (is_dry or workspace.options.yes) and name is None:
+        printing.report("\n".join(_lost_line(key) for key in loss.keys))
+        called = "name" if public_key else "label"
+        name = consent.answer(f"Type the {called} of the {loss.what} to report it as lost: ")
+    keys = loss.run(name=name, dry_run=is_dry)
+    rows = [
+        {
+            "public_key": str(key.public_key),
+            "name": key.name,
+            "uri": key.uri,
+            "state": "lost" if key.is_needed else "removed",
+            "left": [place.uri for place in key.left],
+        }
+        for key in keys
+    ]
+    workspace.emit({"dry_run": is_dry, "lost": rows}, "\n".join(_lost_line(key) for key in keys))
+
+
+def _lost_line(key: LostKey) -> str:
+    done = "marked as lost, since jwts name it" if key.is_needed else "out of the inventory"
+    stays = f", which has it at {_places(key.left)}" if key.left else ""
+    return f"{key.public_key} ({shown(key.name)}) at {shown(key.uri)}: {done}{stays}"
 
 
 def _warning(deletion: KeyDeletion) -> str:
     """Return what is lost, for whoever is about to type the name."""
-    if deletion.is_lost and deletion.entry:
-        where = shown(deletion.entry.uri)
-        return f"{deletion.public_key} would be forgotten, and not deleted: if {where} turns up, it is on it"
     if deletion.spares:
         return f"{deletion.public_key} would be deleted there, and stay at {_places(deletion.spares)}"
     return f"{deletion.public_key} would be lost for good"

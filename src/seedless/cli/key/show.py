@@ -93,9 +93,13 @@ def _line(row: dict[str, Any], *, is_long: bool) -> tuple[str, ...]:
     if is_long:
         fingerprint = PublicKey.parse(key).fingerprint if row["public_key"] else "-"
         return role, name, key, fingerprint, state, row["uri"] or "-"
-    uris = [row["uri"], *(spare["uri"] for spare in row.get("spares", ()))]
-    tokens = ", ".join(shown(KeyUri.parse(uri).token or "-") for uri in uris if uri) or "-"
+    tokens = ", ".join(_token(place) for place in (row, *row.get("spares", ())) if place["uri"]) or "-"
     return role, _cut(name, _NAME), _cut(key, _KEY), state, _cut(tokens, _TOKEN)
+
+
+def _token(place: Mapping[str, Any]) -> str:
+    label = shown(KeyUri.parse(place["uri"]).token or "-")
+    return f"{label} (lost)" if place.get("lost_at") else label
 
 
 def _cut(text: str, width: int) -> str:
@@ -125,13 +129,15 @@ def entry_data(entry: KeyEntry) -> dict[str, object]:
         "made": entry.made,
         "at": entry.at,
         "checked_at": entry.checked_at or None,
+        "lost_at": entry.lost_at or None,
         "spares": [_place_data(place) for place in entry.spares],
         "attested": msgspec.to_builtins(entry.attested),
     }
 
 
 def _place_data(place: KeyPlace) -> dict[str, Any]:
-    return msgspec.structs.asdict(place) | {"checked_at": place.checked_at or None}
+    later = {"checked_at": place.checked_at or None, "lost_at": place.lost_at or None}
+    return msgspec.structs.asdict(place) | later
 
 
 def key_data(key: ListedKey) -> dict[str, object]:
