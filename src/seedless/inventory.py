@@ -132,6 +132,12 @@ class KeyPlace(msgspec.Struct, frozen=True, kw_only=True):
         return KeyUri.parse(self.uri).token_part
 
     @property
+    def where(self) -> str:
+        """The token in a sentence."""
+        uri = self.token
+        return f"token {quoted(uri.token or '')} (serial {shown(uri.serial or '-')})"
+
+    @property
     def verified_at(self) -> int:
         """When the key signed there last, as far as it was looked at."""
         return max(self.at, self.checked_at)

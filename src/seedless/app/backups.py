@@ -6,22 +6,24 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from seedless.claims import Operator, signing_key
-from seedless.errors import SeedlessError
+from seedless.errors import ModuleError, NotConnected, NoToken, SeedlessError, TokenError
 from seedless.nkey import PublicKey, Role
 from seedless.recovery import kept
 from seedless.spares import Backup, backups, substitutes
 from seedless.store import open_store, operators
 from seedless.text import quoted, shown
+from seedless.units import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from seedless.app.workspace import Workspace
     from seedless.change import Change
+    from seedless.inventory import KeyEntry
     from seedless.jwt import Claims
     from seedless.signing_pipeline import Plan
 
-__all__ = ["key_backups", "required_spares", "unspared_keys", "way_on"]
+__all__ = ["key_backups", "required_spares", "unreachable", "unspared_keys", "way_on"]
 
 _SIGNING = frozenset({Role.OPERATOR, Role.ACCOUNT})
 
@@ -81,6 +83,30 @@ def way_on(workspace: Workspace, public_key: PublicKey) -> str:
             return "no other key of the operator is known here; seedless docs lost-token has the way on"
         return f"seedless account signing-key add -a {shown(claims.name)} --token OTHER lists another key"
     return ""
+
+
+def unreachable(workspace: Workspace, entry: KeyEntry, absent: Sequence[TokenError]) -> TokenError:
+    """Return the error for the key of *entry*, with the way on if its tokens are lost.
+
+    *absent* has why each of them cannot be used; none where all were reported as lost. Such a token that
+    turns up was in other hands: it signs nothing until somebody registers it again.
+    """
+    place, way = entry.places[0], way_on(workspace, entry.public_key)
+    error: TokenError = NotConnected(
+        f"{place.where} was reported as lost on {moment(place.lost_at)[:10]}",
+        f"with the token in hand, take that back: seedless key register --all --token {place.token}",
+    )
+    if absent:
+        error = absent[0]
+    message = error.message
+    if len(absent) > 1:
+        reasons = "; ".join(one.message for one in absent)
+        message = f"{entry.public_key} is on {len(absent)} tokens, and none can be used: {reasons}"
+    if isinstance(error, ModuleError):
+        return ModuleError(message, error.hint)
+    if absent and not any(isinstance(one, NotConnected) for one in absent):
+        return NoToken(message, error.hint)  # two that match one URI are not lost
+    return NotConnected(message, f"{error.hint}; if it is lost: {way}" if way else error.hint)
 
 
 def _is_judged(change: Change) -> bool:

@@ -54,7 +54,7 @@ from seedless.program import examine_program, tool
 from seedless.readiness import ReadinessRow, questions
 from seedless.seeds import SoftwareKey
 from seedless.store import root_lock
-from seedless.text import quoted, shown
+from seedless.text import shown
 from seedless.waivers import check as check_codes
 
 if TYPE_CHECKING:
@@ -387,8 +387,7 @@ def place_of(workspace: Workspace, key: PublicKey) -> str:
     entry = workspace.inventory().get(key)
     if entry is None:
         return "the inventory does not know where"
-    tokens = [place.token for place in entry.places_left]
-    where = ", or ".join(f"token {quoted(uri.token or '')} (serial {uri.serial})" for uri in tokens)
+    where = ", or ".join(place.where for place in entry.places_left)
     return where or "its token was reported as lost"
 
 

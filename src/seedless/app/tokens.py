@@ -13,7 +13,7 @@ import msgspec
 from seedless import config_edit
 from seedless.app.bulk import MANY, CachedPin, in_bulk
 from seedless.config import choose_module, softhsm_module
-from seedless.errors import ModuleError, NoKey, NotConnected, NoToken, TokenError, UsageError
+from seedless.errors import ModuleError, NoKey, NoToken, TokenError, UsageError
 from seedless.inventory import attestation_path
 from seedless.nkey import PublicKey, Role
 from seedless.pin import parse_pin_source, require_source, uri_pin_source
@@ -22,8 +22,6 @@ from seedless.pkcs11.binding import load_binding
 from seedless.pkcs11.families import require_fits
 from seedless.pkcs11.uri import KeyUri
 from seedless.store import atomic, expanded
-from seedless.text import quoted, shown
-from seedless.units import moment
 
 __all__ = [
     "OpenTokens",
@@ -47,7 +45,7 @@ if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
     from seedless.attestation import Attestation
     from seedless.change import Change
-    from seedless.inventory import KeyEntry, KeyPlace
+    from seedless.inventory import KeyEntry
     from seedless.jwt import Draft, Jwt
     from seedless.pending_keys import KeyCreation
     from seedless.pin import PinSource
@@ -284,29 +282,15 @@ class OpenTokens:
         named = named_uri(self._workspace)
         uris = [KeyUri.parse(place.uri) for place in entry.places_left]
         uris.sort(key=lambda uri: not named.covers(uri))
-        # A lost token that turns up was in other hands: it signs nothing until somebody registers it again.
-        absent: list[TokenError] = [_lost(place) for place in entry.places if not uris]
+        absent = []
         for uri in uris:
             error = self._absence(uri.token_part)
             if error is None:
                 return uri
             absent.append(error)
-        raise self._unreachable(public_key, absent) from absent[0]
+        from seedless.app.backups import unreachable  # only where no token is there
 
-    def _unreachable(self, public_key: PublicKey, absent: Sequence[TokenError]) -> TokenError:
-        """Return the error for a key of which all tokens are *absent*."""
-        from seedless.app.backups import way_on  # only where a token is not there
-
-        error, message = absent[0], absent[0].message
-        if len(absent) > 1:
-            reasons = "; ".join(one.message for one in absent)
-            message = f"{public_key} is on {len(absent)} tokens, and none can be used: {reasons}"
-        if isinstance(error, ModuleError):
-            return ModuleError(message, error.hint)
-        if not any(isinstance(one, NotConnected) for one in absent):  # two that match one URI are not lost
-            return NoToken(message, error.hint)
-        way = way_on(self._workspace, public_key)
-        return NotConnected(message, f"{error.hint}; if it is lost: {way}" if way else error.hint)
+        raise unreachable(self._workspace, entry, absent) from next(iter(absent), None)
 
     def _absence(self, uri: KeyUri) -> TokenError | None:
         """Return why the token that *uri* means cannot be used here, None where it is connected.
@@ -552,15 +536,6 @@ def _info(module: Path, uri: KeyUri) -> TokenInfo:
     from seedless.pkcs11.token import find_token
 
     return find_token(load(module), uri)
-
-
-def _lost(place: KeyPlace) -> NotConnected:
-    uri = place.token
-    token = f"token {quoted(uri.token or '')} (serial {shown(uri.serial or '-')})"
-    return NotConnected(
-        f"{token} was reported as lost on {moment(place.lost_at)[:10]}",
-        f"with the token in hand, take that back: seedless key register --all --token {uri}",
-    )
 
 
 def _require_apart(infos: Sequence[TokenInfo]) -> None:
