@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from seedless.pkcs11.token import Token
     from seedless.store import Store
 
-__all__ = ["DeletedKey", "KeyDeletion", "LostKey", "LostKeys", "require_unneeded"]
+__all__ = ["DeletedKey", "KeyDeletion", "LostKeys", "LostPlace", "require_unneeded"]
 
 _NAMED = 10
 """Jwts that an error names; of more it gives the number."""
@@ -136,7 +136,7 @@ class KeyDeletion:
         return (entry.name if entry else "") or name or str(self.public_key)
 
 
-class LostKey(msgspec.Struct, frozen=True, kw_only=True):
+class LostPlace(msgspec.Struct, frozen=True, kw_only=True):
     """A key of a token that is lost: its name, and the URI of its place there.
 
     The place `is_needed`, and marked as lost, where it is the last one and a jwt still names the key; else it
@@ -191,7 +191,7 @@ class LostKeys:
         _require_one_token(place for one in entries for place in one.places_left if token.covers(place.token))
         return entries
 
-    def _found(self, entries: Iterable[KeyEntry]) -> Iterator[tuple[LostKey, KeyEntry | None]]:
+    def _found(self, entries: Iterable[KeyEntry]) -> Iterator[tuple[LostPlace, KeyEntry | None]]:
         """Yield each of *entries* as it is reported, and the entry that stays, None where none does."""
         now = self._workspace.now
         needed, damaged = _needed(self._workspace, [entry.public_key for entry in entries])
@@ -203,12 +203,12 @@ class LostKeys:
             marked = [msgspec.structs.replace(place, lost_at=place.lost_at or now) for place in meant]
             stays = left or (marked if is_needed else ())
             name = entry.name or str(entry.public_key)
-            lost = LostKey(
+            lost = LostPlace(
                 public_key=entry.public_key, name=name, uri=meant[0].uri, is_needed=is_needed, left=left
             )
             yield lost, entry.at_places(stays) if stays else None
 
-    def run(self, *, name: str | None = None, dry_run: bool = False) -> tuple[LostKey, ...]:
+    def run(self, *, name: str | None = None, dry_run: bool = False) -> tuple[LostPlace, ...]:
         """Write it into the inventory, and return what was; with *dry_run* only what would be.
 
         *name* is what whoever agreed calls the key or the token: raise `UsageError` where it is another.

@@ -17,7 +17,7 @@ from seedless.text import shown
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from seedless.app.key_deletion import KeyDeletion, LostKey
+    from seedless.app.key_deletion import KeyDeletion, LostPlace
     from seedless.inventory import KeyPlace
     from seedless.nkey import PublicKey
 
@@ -86,7 +86,7 @@ def _lose(workspace: CommandWorkspace, public_key: PublicKey | None, name: str |
     workspace.emit({"dry_run": is_dry, "lost": rows}, "\n".join(_lost_line(key) for key in keys))
 
 
-def _lost_line(key: LostKey) -> str:
+def _lost_line(key: LostPlace) -> str:
     done = "marked as lost, since jwts name it" if key.is_needed else "out of the inventory"
     stays = f", which has it at {_places(key.left)}" if key.left else ""
     return f"{key.public_key} ({shown(key.name)}) at {shown(key.uri)}: {done}{stays}"
