@@ -132,6 +132,7 @@ _LIKE_A_PIN = r"(?ai)(?:^|_)(?:SO_?|USER_?)?PIN(?:_?CODE)?\d*$"
 _named: set[str] = set()  # variables that some source names as holding a PIN
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _DESCRIPTOR = re.compile(r"\d{1,5}", re.ASCII)
+_LONGEST_COMMAND = 4096  # characters: shlex takes the square of their number
 
 
 class Tries(enum.StrEnum):
@@ -367,6 +368,10 @@ def _descriptor(rest: str, what: str) -> PinSource:
 
 
 def _command(rest: str, what: str) -> PinSource:
+    if len(rest) > _LONGEST_COMMAND:
+        raise UsageError(
+            f"cmd: has more than {_LONGEST_COMMAND} characters", "write a script, and give its path"
+        )
     try:
         words = shlex.split(rest)
     except ValueError:

@@ -256,6 +256,12 @@ def test_a_command_that_is_not_there_is_named_without_its_arguments() -> None:
     assert PIN not in repr(refused.value) + refused.value.hint
 
 
+def test_a_long_command_is_refused_before_its_words_are_counted() -> None:
+    parse_pin_source("cmd:" + "a" * 4096)
+    with pytest.raises(UsageError, match="cmd: has more than 4096 characters"):
+        parse_pin_source("cmd:" + "a" * 4097)
+
+
 @pytest.mark.parametrize("text", ["cmd:", "cmd:   ", "cmd:'open", "cmd:a\0b"])
 def test_a_command_that_cannot_be_read_is_refused_without_being_quoted(text: str) -> None:
     with pytest.raises(UsageError, match="cmd: requires a program and its arguments"):
