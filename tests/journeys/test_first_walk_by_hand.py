@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -22,37 +23,64 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).parents[2]
 _NOBODY = 65534
 _CONSOLE = re.compile(r"## First steps by hand\n.*?^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_USES_SEEDLESS = (sys.executable, "-c", "import seedless.cli.main")
+_INSTALL = re.compile(r"## Install\n.*?^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_SETPRIV = ("setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups")
+_PACKAGES = (
+    "seedless",
+    "click",
+    "msgspec",
+    "nacl",
+    "cffi",
+    "_cffi_backend",
+    "pycparser",
+    "pkcs11",
+    "asn1crypto",
+)
+
+
+def can_run(*command: str | Path, **env: str) -> bool:
+    """Report whether *command* runs for nobody; `setpriv` is in every Linux distribution."""
+    words = [*_SETPRIV, *command, "-c", "import seedless.cli.main, os; os.getuid() or os._exit(1)"]
+    if not shutil.which("setpriv"):
+        return False
+    return subprocess.run(words, env=env, cwd="/", capture_output=True, check=False).returncode == 0
+
+
+def copy_packages(folder: Path) -> None:
+    """Copy the program into *folder*, where everybody can read it: a checkout below /root is root's alone."""
+    for name in _PACKAGES:
+        spec = importlib.util.find_spec(name)
+        for place in (spec and spec.submodule_search_locations) or ():
+            shutil.copytree(place, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        if spec and spec.origin and not spec.submodule_search_locations:
+            shutil.copy(spec.origin, folder)
 
 
 class Newcomer:
-    """A normal user with an empty home and one variable; a test as root drops to one if it can."""
+    """A normal user with an empty home and one variable; a test as root becomes one."""
 
-    def __init__(self, home: Path, softhsm: pytest_softhsm.SoftHSM) -> None:
+    def __init__(self, home: Path, softhsm: pytest_softhsm.SoftHSM, packages: Path) -> None:
         self.home = home
         self.module = softhsm.module
         self.drop: tuple[str, ...] = ()
+        self.python = Path(sys.executable)
         self.env = {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8"}
         (home / "pin").write_text("1234\n", "ascii")
         (home / "pin").chmod(0o600)
         self.env["SEEDLESS_PIN_SOURCE"] = f"file:{home / 'pin'}"
         if os.geteuid() == 0:
-            drop = ("setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups")
-            # A checkout below /root can be read by root alone: there the walk is root's.
-            can = (
-                shutil.which("setpriv")
-                and not subprocess.run(
-                    [*drop, *_USES_SEEDLESS], env=self.env, cwd="/", capture_output=True, check=False
-                ).returncode
-            )
-            if can:
-                self.drop = drop
-                os.chown(home, _NOBODY, _NOBODY)
-                os.chown(home / "pin", _NOBODY, _NOBODY)
+            self.drop = _SETPRIV
+            if not can_run(self.python, **self.env):
+                copy_packages(packages)
+                self.python = Path(getattr(sys, "_base_executable", sys.executable))
+                self.env["PYTHONPATH"] = str(packages)
+                assert can_run(self.python, **self.env), "the walk is a normal user's: run this as one"
+            os.chown(home, _NOBODY, _NOBODY)
+            os.chown(home / "pin", _NOBODY, _NOBODY)
 
     def run(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*self.drop, sys.executable, "-m", "seedless", *words],
+            [*self.drop, self.python, "-m", "seedless", *words],
             cwd=self.home,
             env=self.env | env,
             stdin=subprocess.DEVNULL,
@@ -67,7 +95,11 @@ class Newcomer:
 def newcomer(softhsm: pytest_softhsm.SoftHSM) -> Iterator[Newcomer]:
     # pytest's own folders can be entered by the user of the tests alone.
     with tempfile.TemporaryDirectory(prefix="newcomer-") as folder:
-        yield Newcomer(Path(folder), softhsm)
+        Path(folder).chmod(0o755)
+        home, packages = Path(folder, "home"), Path(folder, "packages")
+        home.mkdir(mode=0o700)
+        packages.mkdir()
+        yield Newcomer(home, softhsm, packages)
 
 
 def test_the_first_steps_of_the_readme_run_as_a_normal_user_with_one_variable(newcomer: Newcomer) -> None:
@@ -86,6 +118,28 @@ def test_the_first_steps_of_the_readme_run_as_a_normal_user_with_one_variable(ne
     assert (newcomer.home / "trust.conf").is_file()
     tokens = newcomer.home / ".local/share/softhsm2"
     assert stat.S_IMODE(tokens.stat().st_mode) == 0o700
+
+
+def test_five_commands_lead_from_nothing_to_the_first_signed_jwt() -> None:
+    readme = (_ROOT / "README.md").read_text("utf-8")
+    install, walk = _INSTALL.search(readme), _CONSOLE.search(readme)
+    assert install is not None
+    assert walk is not None
+    commands = [line.split("#")[0].strip() for line in install[1].splitlines()]
+    first_jwt = [line.removeprefix("$ ") for line in walk[1].splitlines()][:2]
+    # Debian's packages are named in the prose of both sections, since other systems have others.
+    assert all(f"`apt install {name}`" in readme for name in ("python3-venv", "softhsm2"))
+    assert [
+        "apt install python3-venv softhsm2",
+        *commands[: commands.index("pip install .") + 1],
+        *first_jwt,
+    ] == [
+        "apt install python3-venv softhsm2",
+        "python3 -m venv ~/seedless-env && . ~/seedless-env/bin/activate",
+        "pip install .",
+        "seedless token init --softhsm --label ACME",
+        "seedless operator add ACME --sys",
+    ]
 
 
 def init(newcomer: Newcomer, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
