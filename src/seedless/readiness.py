@@ -126,7 +126,7 @@ def faults_of(family: str, firmware: str) -> tuple[KnownFault, ...]:
 
 
 def _version(text: str) -> tuple[int, ...]:
-    return tuple(map(int, text.split("."))) if re.fullmatch(r"\d+(\.\d+){1,2}", text) else ()
+    return tuple(map(int, text.split("."))) if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3}){1,2}", text) else ()
 
 
 class DeviceOutput(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,28 +156,56 @@ _SINCE_METADATA = (5, 3)  # of a YubiKey: from then on it reports whether a secr
 def parse_output(text: str, name: str) -> DeviceOutput:
     """Read the output of `ykman piv info` or `yubihsm-shell -a get-device-info`, of the file *name*.
 
-    Raise `UsageError` for anything else.
+    Raise `UsageError` for anything else, for the beginning of such a file, and for two of them in one.
     """
     lines = [line.strip() for line in text.splitlines()]
-    fields = {
-        key.strip(): value.strip() for key, colon, value in (line.partition(":") for line in lines) if colon
-    }
-    if "PIV version" in fields and _version(fields["PIV version"]):
+    pairs = [
+        (key.strip(), value.strip()) for key, colon, value in (line.partition(":") for line in lines) if colon
+    ]
+    fields = dict(pairs)
+    if _version(fields.get("PIV version", "")):
+        _require_whole(text, pairs, _PIV_FIELDS, f"{name}, which {_YKMAN_MAKES},")
         return _of_ykman(lines, fields)
     # As `yh_com_get_device_info` of yubihsm-shell prints it (src/commands.c, commit 0008847): a name, a
     # colon, tabs, the value. That needs no session, and so no login.
-    if {"Version number", "Serial number"} <= fields.keys() and _version(fields["Version number"]):
+    if "Serial number" in fields and _version(fields.get("Version number", "")):
+        _require_whole(text, pairs, _SHELL_FIELDS, f"{name}, which {_SHELL_MAKES},")
         return DeviceOutput(
             program="yubihsm-shell -a get-device-info",
             family=YUBIHSM,
             firmware=fields["Version number"],
             serial=fields["Serial number"],
-            facts=(("log entries", fields["Log used"]),) if "Log used" in fields else (),
+            facts=(("log entries", fields["Log used"]),),
         )
     raise UsageError(
         f"{name} is neither the output of ykman piv info nor that of yubihsm-shell -a get-device-info",
         "ykman piv info > FILE, or yubihsm-shell -a get-device-info > FILE",
     )
+
+
+_YKMAN_MAKES, _SHELL_MAKES = "ykman piv info writes", "yubihsm-shell -a get-device-info writes"
+# `ykman` prints its warnings before CHUID and CCC (`get_piv_info`): without these, no warning is no news.
+_PIV_FIELDS = ("PIV version", "PIN tries remaining", "Management key algorithm", "CHUID")
+_SHELL_FIELDS = ("Version number", "Serial number", "Log used")
+_LONGEST = 200  # characters of a value; it goes into transcripts
+
+
+def _require_whole(text: str, pairs: list[tuple[str, str]], required: Iterable[str], name: str) -> None:
+    """Raise `UsageError` unless the output *name* has each of the *required* fields, once and to its end."""
+    names = [key for key, _ in pairs]
+    missing = [key for key in required if key not in names]
+    if missing or not text.endswith("\n"):
+        what = f"has no {quoted(missing[0])}" if missing else "does not end with the end of a line"
+        raise UsageError(f"{name} {what}: it was cut off", "write it again")
+    twice = [key for key in required if names.count(key) > 1]
+    if twice:
+        raise UsageError(
+            f"{name} has {quoted(twice[0])} twice: it is of two devices", "a file for each device"
+        )
+    if any(key in required and not 0 < len(value) <= _LONGEST for key, value in pairs):
+        raise UsageError(
+            f"{name} has a value that is empty, or longer than {_LONGEST} characters", "write it again"
+        )
 
 
 def _of_ykman(lines: list[str], fields: dict[str, str]) -> DeviceOutput:
@@ -267,7 +295,16 @@ def _of_output(info: TokenInfo, output: DeviceOutput) -> Iterator[ReadinessRow]:
         yield _read(about, "output of a program", found, CheckStatus.PROBLEM, "write it again for this token")
         return
     for what, found in output.facts:
-        yield _read(about, what, found + by)
+        is_locked = what.endswith("tries") and re.match("0(/|$)", found) is not None
+        status = CheckStatus.PROBLEM if is_locked else CheckStatus.OK
+        yield _read(
+            about, what, found + by, status, "locked: unlock it, or reset the device" if is_locked else ""
+        )
+    if not output.serial:
+        yield ReadinessRow(
+            about=about, what=f"device of {output.program}", column=Column.PERSON,
+            advice="it prints no serial: was this device alone plugged in when it ran?",
+        )  # fmt: skip
     for secret, is_default in output.defaults:
         what = f"{secret} of the factory"
         if is_default:

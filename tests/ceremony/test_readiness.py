@@ -124,7 +124,12 @@ def test_the_doctor_reports_three_columns_without_a_pin(cli: Cli) -> None:
 
 def test_output_of_another_device_or_of_nothing_is_refused(cli: Cli) -> None:
     for name, text, why in (
-        ("piv.txt", "PIV version: 5.7.4\n", "and no token here is a YubiKey PIV"),
+        (
+            "piv.txt",
+            "PIV version: 5.7.4\nPIN tries remaining: 3/3\nManagement key algorithm: AES192\nCHUID: none\n",
+            "and no token here is a YubiKey PIV",
+        ),
+        ("cut.txt", "PIV version: 5.7.4\n", 'has no "PIN tries remaining": it was cut off'),
         ("else.txt", "hello\n", "is neither the output of ykman piv info"),
         ("none.txt", "", "there is no file"),
     ):

@@ -297,5 +297,8 @@ KEY_REQUEST = key_request.prepare(
     key_request.read_specification(KEY_SPECIFICATION, "keys.toml"),
     reason="keys", prepared_by="Grace", prepared_at=NOW, expires=NOW + 9999, tool="x",
 )  # fmt: skip
-YKMAN = b"PIV version: 5.7.4\nPIN tries remaining: 3/3\nWARNING: Using default PIN!\nSlot 9C (SIGNATURE):\n"
+YKMAN = (
+    b"PIV version: 5.7.4\nPIN tries remaining: 3/3\nManagement key algorithm: AES192\n"
+    b"WARNING: Using default PIN!\nCHUID: No data available\nSlot 9C (SIGNATURE):\n"
+)
 YUBIHSM_SHELL = b"Version number:\t\t2.4.0\nSerial number:\t\t7550054\nLog used:\t\t13/62\n"

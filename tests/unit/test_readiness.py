@@ -138,10 +138,61 @@ def test_output_of_another_device_is_a_problem_and_answers_nothing(
     assert not [row for row in rows if ", by " in row.found]
 
 
-@pytest.mark.parametrize("text", ["", "PIV version: none", "Version number:\t\t2.4.0\n", "{}\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "PIV version: none",
+        "Version number:\t\t2.4.0\n",
+        "{}\n",
+        f"PIV version: 5.{'9' * 5000}\n",
+        "PIV version: \N{ARABIC-INDIC DIGIT FIVE}.7\n",
+    ],
+)
 def test_other_files_are_refused_with_what_would_be_read(text: str) -> None:
     with pytest.raises(UsageError, match=r"info\.txt is neither the output of ykman piv info nor that of"):
         parse_output(text, "info.txt")
+
+
+def test_the_beginning_of_a_file_is_refused_wherever_it_was_cut_off() -> None:
+    """Without its warnings, the secrets of the factory would be reported as replaced."""
+    whole = {
+        YKMAN: len(YKMAN) - len(YKMAN.partition("CCC:")[2]) - len("CCC:"),
+        SHELL: SHELL.index("Supported"),
+    }
+    for text, enough in whole.items():
+        for length in range(enough):
+            with pytest.raises(UsageError):
+                parse_output(text[:length], "info.txt")
+        parse_output(text[:enough], "info.txt")
+        with pytest.raises(UsageError, match="does not end with the end of a line: it was cut off"):
+            parse_output(text[: enough + 3], "info.txt")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (YKMAN + YKMAN, 'has "PIV version" twice: it is of two devices'),
+        (SHELL + SHELL.replace("7550054", "7550055"), 'has "Version number" twice'),
+        (SHELL.replace("13/62", "1" * 201), "longer than 200 characters"),
+        (YKMAN.replace("3/3", "", 1), "has a value that is empty"),
+    ],
+)
+def test_output_of_two_devices_and_values_that_are_none_are_refused(text: str, why: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_output(text, "info.txt")
+    assert why in caught.value.message
+
+
+def test_a_counter_that_is_at_its_end_is_a_problem_and_a_device_without_a_serial_a_question() -> None:
+    rows = token_rows(YUBIKEY, [parse_output(YKMAN.replace("3/3", "0/3"), "piv.txt")])
+    for what in ("PIN tries", "PUK tries"):
+        assert (of(rows, what).found, of(rows, what).status) == (
+            "0/3, by ykman piv info",
+            CheckStatus.PROBLEM,
+        )
+    assert of(rows, "device of ykman piv info").column is Column.PERSON
+    assert of(token_rows(YUBIHSM, [parse_output(SHELL, "info.txt")]), "log entries").status is CheckStatus.OK
 
 
 def test_output_for_no_token_here_is_refused() -> None:
