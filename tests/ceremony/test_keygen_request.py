@@ -25,6 +25,7 @@ from seedless.seeds import SoftwareKey
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest_softhsm
     from seedless.app.ceremony_keys import CreatedKeys
 
     Cli = Any  # the fixture in tests/conftest.py
@@ -427,3 +428,46 @@ def test_options_of_the_two_ways_are_not_mixed(cli: Cli) -> None:
     ):
         done = cli.run("ceremony", "keygen", *words, "-o", str(cli.home / "out.json"))
         assert (done.code, why in done.err) == (2, True), done
+
+
+def test_a_rehearsal_creates_the_keys_on_a_token_that_is_deleted_and_none_of_them_is_registered(
+    cli: Cli,
+) -> None:
+    digest = prepare(cli).data["request"]
+    kept = cli.home / "rehearsal"
+    done = cli.child(
+        "ceremony", "rehearse", str(cli.home / "request.json"), "--output", str(kept), "--json",
+        SEEDLESS_PIN_SOURCE="file:/nowhere",
+    )  # fmt: skip
+    assert (done.code, done.data["mark"], done.data["verdict"]) == (0, "REHEARSAL", "complete"), done
+    assert {"what": "bag", "text": "4711: the token"} in done.data["needs"]
+    assert done.data["request"] == digest
+    assert labels(cli) == []
+    for words, why in (
+        (("keys", str(kept / "result.json")), "of a ceremony that is marked REHEARSAL"),
+        (("review", str(kept / "request.json")), "the request is that of a rehearsal"),
+    ):
+        refused = cli.run("ceremony", *words)
+        assert (refused.code, why in refused.err) == (3, True), refused
+    found = check_keygen((kept / "request.json").read_bytes(), (kept / "result.json").read_bytes())
+    assert found.request is not None
+    assert (str(found.verdict), found.request.mark) == ("complete", "REHEARSAL")
+    forged = (kept / "request.json").read_bytes().replace(b'"mark":"REHEARSAL"', b'"mark":""')
+    assert str(check_keygen(forged, (kept / "result.json").read_bytes()).verdict) == "false"
+
+
+def test_the_keys_of_a_request_are_created_on_the_tokens_that_it_names(
+    cli: Cli, softhsm: pytest_softhsm.SoftHSM
+) -> None:
+    other = softhsm.create("SECOND SAFE", pin=cli.token.pin)
+    text = SPECIFICATION.replace('holder = "Ada"', f'holder = "Ada"\ntoken = "{other.uri}"')
+    digest = prepare(cli, text).data["request"]
+    assert witness(cli, digest).code == 0
+    done = keygen(cli, digest)
+    assert done.code == 0, done
+    serials = [seedless.KeyUri.parse(key["uri"]).serial for key in done.data["keys"]]
+    assert len(set(serials)) == 2
+    assert serials[1] == serials[2]
+    abouts = {row["about"] for entry in json.loads((cli.home / "result.json").read_bytes())["transcript"]
+              if entry["kind"] == "readiness" for row in entry["rows"]}  # fmt: skip
+    assert len([about for about in abouts if about.startswith("token ")]) == 2

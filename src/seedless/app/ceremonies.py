@@ -14,7 +14,7 @@ from seedless import file_kind
 from seedless.app import arguments, ceremony_keys, ceremony_rehearsal, ceremony_requests, ceremony_reviews
 from seedless.app.arguments import Time
 from seedless.app.ceremony_keys import CeremonyKeyState, CreatedKeys, NewCeremonyKeys
-from seedless.app.ceremony_rehearsal import CeremonyRehearsal
+from seedless.app.ceremony_rehearsal import CeremonyRehearsal, KeygenRehearsal
 from seedless.app.ceremony_requests import Abandonment, Acceptance
 from seedless.app.ceremony_reviews import ApproveKeys, CeremonyReview, WitnessStatement
 from seedless.app.pipeline import Preview
@@ -197,6 +197,15 @@ class Ceremonies:
 
         return ceremonies_keygen.reviewed(
             self._workspace, parse_key_request(arguments.data("request", request))
+        )
+
+    def rehearse_keys(self, request: bytes, *, module: str | Path | None = None) -> KeygenRehearsal:
+        """Create the keys of *request* on a temporary SoftHSM token, and check that, as `rehearse` does.
+
+        Shares and attestations are left out. Raise `Refused` where the real request would be refused.
+        """
+        return ceremony_rehearsal.keygen_rehearsal(
+            self.review_keys(request), None if module is None else Path(module)
         )
 
     def create_keys(

@@ -64,9 +64,13 @@ class KeygenPeople(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeygenReview(msgspec.Struct, frozen=True, kw_only=True):
-    """A request to create keys that holds now, and whose keys are new here; `readiness` is for the page."""
+    """A request to create keys that holds `now` (Unix seconds), and whose keys are new here.
+
+    `readiness` is what the page about it has of tokens and machine.
+    """
 
     request: KeygenRequest
+    now: int
     readiness: tuple[ReadinessRow, ...] = ()
 
     def checklist(self) -> str:
@@ -94,6 +98,7 @@ def prepare(
 def reviewed(workspace: Workspace, request: KeygenRequest) -> KeygenReview:
     """Return the review of *request*, see `Ceremonies.review_keys`."""
     workspace.refresh()
+    _require_real(request)
     if (folder_of(workspace, request) / RESULT_NAME).exists():
         raise _were_created(folder_of(workspace, request))
     has_begun = (folder_of(workspace, request) / TRANSCRIPT_NAME).exists()
@@ -108,7 +113,7 @@ def reviewed(workspace: Workspace, request: KeygenRequest) -> KeygenReview:
         *examine_program(),
         *examine_machine(workspace.root, workspace.now),
     )
-    return KeygenReview(request=request, readiness=rows)
+    return KeygenReview(request=request, now=workspace.now, readiness=rows)
 
 
 def folder_of(workspace: Workspace, request: KeygenRequest) -> Path:
@@ -133,8 +138,7 @@ def create(
     done is in the transcript: called again, it goes on. Raise `Refused`, `TokenError`, `UsageError`.
     """
     folder = folder_of(workspace, request)
-    if request.mark:
-        raise Refused("the request is that of a rehearsal", "create the keys of the one that was rehearsed")
+    _require_real(request)
     if (folder / RESULT_NAME).exists():
         raise _were_created(folder)
     for path in (output, *([policy] if policy else [])):
@@ -158,6 +162,11 @@ def create(
         state = {folder / RESULT_NAME: result.decode()} | begun_ledger(workspace, keys) | tokens.reported()
         atomic.write_new(files, state)
     return CreatedKeys(keys=keys, result=result, transcript=checked.progress.digest, policy=text)
+
+
+def _require_real(request: KeygenRequest) -> None:
+    if request.mark:
+        raise Refused("the request is that of a rehearsal", "create the keys of the one that was rehearsed")
 
 
 def _were_created(folder: Path) -> Refused:

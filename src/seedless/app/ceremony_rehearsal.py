@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,15 @@ from seedless.app.ceremony_keys import reported_by_driver
 from seedless.app.ceremony_reviews import CeremonyReview
 from seedless.ceremony import offline
 from seedless.ceremony.check import CeremonyCheck, check
+from seedless.ceremony.keys import CeremonyKey
 from seedless.ceremony.rehearsal import KeyMapping, review_context_of, signers
 from seedless.clock import Clock
 from seedless.config import softhsm_module
 from seedless.errors import UsageError
+from seedless.keygen.check import KeygenCheck, check_keygen
+from seedless.keygen.request import KeygenRequest, SpecifiedKey, rehearsed_keys
+from seedless.keygen.run import KeygenRun, run_keygen
+from seedless.keygen.transcript import content_of
 from seedless.nkey import PublicKey, Role
 from seedless.pin import environment_pin
 from seedless.pkcs11.keys import label_for
@@ -30,13 +35,14 @@ from seedless.store import atomic
 from seedless.text import shown
 
 if TYPE_CHECKING:
+    from seedless.app.ceremonies_keygen import KeygenReview
     from seedless.app.workspace import Workspace
     from seedless.ceremony.judgement import ReviewContext
     from seedless.jwt import Draft, Jwt
     from seedless.pkcs11.token import Token
     from seedless.pkcs11.token_info import TokenInfo
 
-__all__ = ["CeremonyRehearsal", "rehearsal", "require_softhsm"]
+__all__ = ["CeremonyRehearsal", "KeygenRehearsal", "keygen_rehearsal", "rehearsal", "require_softhsm"]
 
 _LABEL = "REHEARSAL"
 _CONFIGURATION = "SOFTHSM2_CONF"
@@ -57,17 +63,42 @@ class CeremonyRehearsal(Struct, frozen=True, kw_only=True):
 
     def write(self, folder: str | Path) -> None:
         """Write request and result of the rehearsal as new files into *folder*."""
-        path = Path(folder)
-        atomic.write_new(
-            {
-                path / offline.REQUEST_NAME: self.rehearsed.request.data.decode(),
-                path / offline.RESULT_NAME: self.result.decode(),
-            }
-        )
+        _write(Path(folder), self.rehearsed.request.data, self.result)
+
+
+def _write(folder: Path, request: bytes, result: bytes) -> None:
+    files = {offline.REQUEST_NAME: request, offline.RESULT_NAME: result}
+    atomic.write_new({folder / name: data.decode() for name, data in files.items()})
+
+
+class KeygenRehearsal(Struct, frozen=True, kw_only=True):
+    """A ceremony that creates keys, rehearsed: the marked request, the verdict on its result, and that."""
+
+    real: KeygenRequest
+    rehearsed: KeygenRequest
+    check: KeygenCheck
+    result: bytes
+
+    def write(self, folder: str | Path) -> None:
+        """Write request and result of the rehearsal as new files into *folder*."""
+        _write(Path(folder), self.rehearsed.data, self.result)
 
 
 def rehearsal(review: CeremonyReview, module: Path | None) -> CeremonyRehearsal:
     """Rehearse the ceremony of *review*, see `Ceremonies.rehearse`."""
+    with _temporary_token(module, signers(review.request)) as (stage, folder):
+        return _held(review, stage, folder)
+
+
+def keygen_rehearsal(review: KeygenReview, module: Path | None) -> KeygenRehearsal:
+    """Rehearse the creation of the keys of *review*, see `Ceremonies.rehearse_keys`."""
+    with _temporary_token(module, ()) as (stage, folder):
+        return _created(review, stage, folder)
+
+
+@contextlib.contextmanager
+def _temporary_token(module: Path | None, real: Iterable[PublicKey]) -> Iterator[tuple[_Stage, Path]]:
+    """Give a token of SoftHSM with placeholders for the *real* keys, and a folder; both are deleted."""
     softhsm = module or softhsm_module()
     if softhsm is None:
         raise UsageError(
@@ -75,9 +106,9 @@ def rehearsal(review: CeremonyReview, module: Path | None) -> CeremonyRehearsal:
         )
     with (
         tempfile.TemporaryDirectory(prefix="seedless-rehearsal-") as folder,
-        _stage(Path(folder), softhsm, signers(review.request)) as stage,
+        _stage(Path(folder), softhsm, real) as stage,
     ):
-        return _held(review, stage, Path(folder))
+        yield stage, Path(folder)
 
 
 def require_softhsm(info: TokenInfo) -> None:
@@ -95,6 +126,7 @@ class _Stage:
     def __init__(self, token: Token, real: Iterable[PublicKey]) -> None:
         """Create the placeholder keys on *token*."""
         self.token = token
+        self.now = 0  # Unix seconds, for keys that state when they were created
         self.table: dict[str, str] = {}
         for number, key in enumerate(real, 1):
             made = token.generate(label_for(key.role, f"placeholder {number}"))
@@ -106,6 +138,19 @@ class _Stage:
 
     def driver_report(self, public_key: PublicKey) -> Mapping[str, object]:
         return reported_by_driver(self.token, self.token.find(public_key.raw))
+
+    def require_free(self, keys: Sequence[SpecifiedKey]) -> None:
+        """Pass: the token is new."""
+
+    def create(self, key: SpecifiedKey) -> tuple[CeremonyKey, int]:
+        """Create *key* on the temporary token; return it, and how many challenges it has signed."""
+        role = Role[key.role.upper()]
+        public_key = PublicKey(role, self.token.generate(label_for(role, key.name)).raw or b"")
+        made = CeremonyKey(
+            public_key=public_key, name=key.name, holder=key.holder, uri=str(self.token.info.uri),
+            at=self.now, driver_report=self.driver_report(public_key),
+        )  # fmt: skip
+        return made, 1
 
     def only(self, one: Draft[object]) -> Jwt[object]:
         return next(iter(self.sign([one])))
@@ -194,3 +239,27 @@ def _run(
         tool=tool(),
         waits=Clock(time=workspace.clock),
     )
+
+
+def _created(review: KeygenReview, stage: _Stage, folder: Path) -> KeygenRehearsal:
+    """Create the keys of *review* on the temporary token, and check that."""
+    real, now = review.request, review.now
+    wanted = real.specification.witnesses
+    witnesses = [SoftwareKey.generate(Role.USER) for _ in wanted.keys] if wanted else []
+    request = rehearsed_keys(real, tuple(str(key.public_key) for key in witnesses))
+    content, stage.now = content_of(request), now
+    drafts = [
+        (key, content.draft(key.public_key, now)) for key in witnesses[: wanted.threshold if wanted else 0]
+    ]
+    run = KeygenRun(
+        request=request,
+        folder=folder / "ceremony",
+        clock=lambda: now,
+        statements=tuple(one.complete(key.sign(one.signing_input)).text for key, one in drafts),
+        present=("nobody: this is a rehearsal",),
+        tool=tool(),
+        readiness=lambda: review.readiness,
+    )
+    result = run_keygen(run, lambda: contextlib.nullcontext(stage))
+    checked = check_keygen(request.data, result, recompute=True)
+    return KeygenRehearsal(real=real, rehearsed=request, check=checked, result=result)

@@ -25,7 +25,7 @@ from seedless.errors import Refused, SeedlessError, UsageError
 from seedless.ledger import is_digest
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.keys import label_for
-from seedless.text import quoted
+from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -93,6 +93,12 @@ def parse(data: bytes) -> tuple[tuple[CeremonyKey, str], ...]:
 def _statements_in(result: Mapping[str, object]) -> list[object]:
     """Return the statements in the result of a ceremony that created keys; `check_keygen` judges the rest."""
     entries = result.get("transcript")
+    first = entries[0] if isinstance(entries, list) and entries else None
+    if isinstance(first, dict) and first.get("mark"):
+        raise Refused(
+            f"these keys are of a ceremony that is marked {shown(str(first['mark']))}",
+            "their token is deleted; register those of the real ceremony",
+        )
     created = (one for one in entries if isinstance(one, dict)) if isinstance(entries, list) else ()
     return [one.get("statement") for one in created if one.get("kind") == "created"]
 

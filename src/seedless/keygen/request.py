@@ -135,6 +135,30 @@ class KeygenRequest(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return plan_file.digest(self.data)
 
 
+def rehearsed_keys(request: KeygenRequest, witnesses: tuple[str, ...]) -> KeygenRequest:
+    """Return *request* for a rehearsal on one token in software, with the placeholder keys of *witnesses*.
+
+    Nothing is shared and nothing attested there: holders do not write down the shares of a secret that is
+    gone, and no device attests such a key.
+    """
+    specification = request.specification
+    real = specification.witnesses.keys if specification.witnesses else ()
+    placeholders = dict(zip(real, witnesses, strict=True))
+    replace = msgspec.structs.replace
+    changed = replace(
+        specification,
+        keys=tuple(
+            replace(key, token="", recoverable=False, attested=False, attributes=None)
+            for key in specification.keys
+        ),
+        people=tuple(replace(one, key=placeholders.get(one.key, "")) for one in specification.people),
+        witnesses=specification.witnesses and replace(specification.witnesses, keys=witnesses),
+        attestation_roots=(),
+        shares=None,
+    )
+    return parse(replace(request, specification=changed, mark=REHEARSAL).data)
+
+
 def read_specification(data: bytes, name: str) -> KeySpecification:
     """Read the key specification (TOML) of the file *name*; raise `UsageError` with the place."""
     try:

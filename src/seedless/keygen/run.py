@@ -32,7 +32,7 @@ from seedless.recovery import record as records
 from seedless.store import atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -56,7 +56,7 @@ class KeygenTokens(Protocol):
         """Create *key*, or find it where its creation was interrupted; return it, and how many challenges it
         has signed."""  # noqa: D205, D209 - one sentence
 
-    def sign(self, drafts: Sequence[Draft[object]]) -> Sequence[Jwt[object]]:
+    def sign(self, drafts: Sequence[Draft[object]]) -> Iterable[Jwt[object]]:
         """Return the jwt of each draft, signed on the token of its issuer and verified."""
 
 

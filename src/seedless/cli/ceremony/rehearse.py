@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless import file_kind
+from seedless.app.ceremonies import is_key_request
 from seedless.ceremony import documents, offline
 from seedless.cli.ceremony import options
 from seedless.cli.ceremony.options import FILE
 from seedless.cli.command import command
 from seedless.cli.options import judge_options
 from seedless.cli.render.ceremony import show_rehearsal
+from seedless.cli.render.keygen import show_key_rehearsal
 from seedless.errors import ExitCode
 from seedless.store import atomic
 
@@ -40,7 +42,8 @@ def rehearse(
 
     Each key gets a placeholder on a SoftHSM token that is deleted at the end; which replaces which is shown.
     Everything that is made is marked REHEARSAL, and `accept` refuses it. No real token is touched. At the end
-    is what the real ceremony will need; exit code 3 when it would be refused today.
+    is what the real ceremony will need; exit code 3 when it would be refused today. Of a request that creates
+    keys, they are created on that token; shares and attestations are left out.
 
     \b
     Example:
@@ -49,7 +52,13 @@ def rehearse(
     if output is not None:
         for name in (offline.REQUEST_NAME, offline.RESULT_NAME):
             atomic.require_new(output / name)
-    request = documents.read(request_file, file_kind.REQUEST)
+    request = documents.read(request_file, file_kind.REQUEST, file_kind.KEY_REQUEST)
+    if is_key_request(request):
+        keys = workspace.ceremonies.rehearse_keys(request, module=softhsm)
+        if output is not None:
+            keys.write(output)
+        show_key_rehearsal(workspace, keys)
+        return ExitCode.OK
     rehearsed = workspace.ceremonies.rehearse(request, first_use, module=softhsm)
     if output is not None:
         rehearsed.write(output)

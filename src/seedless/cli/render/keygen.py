@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from seedless.ceremony.request import REHEARSAL
 from seedless.cli import printing
 from seedless.cli.render.ceremony import digest_lines, word_rows, words_data
 from seedless.keygen.request import description
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from seedless.app.ceremony_keys import CreatedKeys
+    from seedless.app.ceremony_rehearsal import KeygenRehearsal
     from seedless.ceremony.keys import CeremonyKey
     from seedless.cli.workspace import CommandWorkspace
     from seedless.keygen.check import KeygenCheck
@@ -53,6 +55,32 @@ def request_data(request: KeygenRequest) -> dict[str, Any]:
         "labels": [key.label for key in request.specification.keys],
         "lines": list(description(request)),
     }
+
+
+def show_key_rehearsal(workspace: CommandWorkspace, rehearsed: KeygenRehearsal) -> None:
+    """Show what was rehearsed of the creation of keys, and what the real ceremony will need."""
+    real = rehearsed.real.specification
+    printing.report(f"{REHEARSAL}: the keys are created on a token that is deleted at the end")
+    for line in _held(rehearsed.check.progress) if rehearsed.check.progress else ():
+        printing.report(printable(line))
+    needs = [
+        *(("token", name) for name in dict.fromkeys(key.token for key in real.keys if key.token)),
+        *(("there", f"{one.name} ({one.role})") for one in real.people),
+        *(("bag", f"{one.number}: {one.content}") for one in real.bags),
+        *([("witnesses", str(real.witnesses.threshold))] if real.witnesses else []),
+        *([("shares", f"not rehearsed: for {', '.join(real.shares.holders)}")] if real.shares else []),
+        *([("attest", "not rehearsed: seedless key attest")] if real.attestation_roots else []),
+    ]
+    printing.report("the real ceremony will need")
+    for line in printing.labelled(needs, 11, "  "):
+        printing.report(printable(line))
+    data = {
+        "mark": REHEARSAL,
+        "verdict": str(rehearsed.check.verdict),
+        "request": rehearsed.real.digest,
+        "needs": [{"what": label, "text": text} for label, text in needs],
+    }
+    workspace.emit(data, f"{REHEARSAL} {rehearsed.check.verdict}: {rehearsed.check.text}")
 
 
 def emit_check(workspace: CommandWorkspace, checked: KeygenCheck) -> None:
