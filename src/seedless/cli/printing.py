@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -21,7 +21,9 @@ __all__ = [
     "emit_rows",
     "keep_unseen",
     "labelled",
+    "members",
     "moment",
+    "pages",
     "print_table",
     "printable",
     "report",
@@ -31,6 +33,7 @@ __all__ = [
     "until",
 ]
 
+R = TypeVar("R")
 _PAGE = 500
 _UNSEEN = re.compile(r"[^\n -~]")
 _quiet = False
@@ -50,14 +53,14 @@ def emit_rows(data: dict[str, object], name: str, rows: Iterable[object]) -> Non
     """Print one JSON object: *data*, and as its last member *name* all *rows*, which are not held."""
     click.echo(_json(data | {name: []}).removesuffix("]\n}"), nl=False)
     separator = "\n    "
-    for page in _pages(rows):
+    for page in pages(rows):
         shown = (_json(row).replace("\n", "\n    ") for row in page)
         click.echo(separator + ",\n    ".join(shown), nl=False)
         separator = ",\n    "
     click.echo("]\n}" if separator == "\n    " else "\n  ]\n}")
 
 
-def _pages(rows: Iterable[Any]) -> Iterator[list[Any]]:
+def pages(rows: Iterable[R]) -> Iterator[list[R]]:
     """Yield *rows* in lists: each time that something is printed, all of it is flushed."""
     left = iter(rows)
     while page := list(itertools.islice(left, _PAGE)):
@@ -76,6 +79,17 @@ def _escape(found: re.Match[str]) -> str:
 
     mark = found[0]
     return mark if mark.isprintable() else json.dumps(mark)[1:-1]
+
+
+def members(value: object, *names: str) -> dict[str, object]:
+    """Return the members *names* of *value* as --json prints them: keys, paths and words as text."""
+    return {name: _plain(getattr(value, name)) for name in names}
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    return value if value is None or isinstance(value, int) else str(value)
 
 
 def report(text: str) -> None:
@@ -141,7 +155,7 @@ def fits(width: int) -> bool:
 
 def print_table(rows: Iterable[Sequence[str]], widths: Sequence[int]) -> None:
     """Print *rows* as columns of these *widths*, without holding them."""
-    for page in _pages(rows):
+    for page in pages(rows):
         click.echo(_lines(page, widths))
 
 

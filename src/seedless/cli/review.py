@@ -21,7 +21,7 @@ from seedless.text import shown
 from seedless.units import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from seedless.app.pipeline import Preview
     from seedless.change import Change, StoreWrite
@@ -208,29 +208,33 @@ def _placeholders(made: Preview[object]) -> dict[str, str]:
     }
 
 
+def change_data(change: Change, differences: Iterable[Difference]) -> dict[str, object]:
+    """Return *change* with its *differences* as --json prints it."""
+    claims = change.draft.claims
+    return {
+        "kind": claims.body.kind,
+        "name": claims.name,
+        "subject": claims.sub,
+        "issuer": str(change.draft.issuer),
+        "issued_at": change.draft.issued_at,
+        "replaces": change.replaces.id if change.replaces else None,
+        "differences": [one.data() for one in differences],
+    }
+
+
 def plan_data(workspace: CommandWorkspace, made: Preview[object]) -> dict[str, object]:
     """Return the preview *made* as --json prints it with --dry-run."""
     plan, report = made.plan, made.report
     new_keys = [f"{key.role.name.lower()}:{key.name}" for key in made.new_keys]
 
-    changes = [
-        {
-            "kind": change.draft.claims.body.kind,
-            "name": change.draft.claims.name,
-            "subject": change.draft.claims.sub,
-            "issuer": str(change.draft.issuer),
-            "issued_at": change.draft.issued_at,
-            "replaces": change.replaces.id if change.replaces else None,
-            "address": change.address,
-            "payload": change.draft.payload.decode(),
-            "differences": [one.data() for one in differences],
-        }
-        for change, differences in made.differences()
-    ]
     return {
         "dry_run": True,
         "new_keys": new_keys,
-        "changes": changes,
+        "changes": [
+            change_data(change, differences)
+            | {"address": change.address, "payload": change.draft.payload.decode()}
+            for change, differences in made.differences()
+        ],
         "placements": [
             {"address": one.address, "removed": one.jwt is None, "reason": one.reason}
             for one in plan.store_writes

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -22,12 +21,11 @@ from seedless.text import shown
 from seedless.verification import VerifiedJwt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from seedless.jwt import Jwt
 
 _IN_MEMORY = 64 * 1024  # bytes
-_PAGE = 250  # rows that are written at once
 _HEADER = ("JWT", "SIGNATURE", "TRUST", "TIMES")
 
 
@@ -76,20 +74,27 @@ def _report(workspace: CommandWorkspace, verdicts: Iterable[VerifiedJwt]) -> int
     """Print *verdicts* when all are there, and return the exit code."""
     good, unspared, lost, titles = True, 0, 0, known_titles(workspace)
     widths = [len(title) for title in _HEADER]
-    with spooled() as spool:
-        for verdict in verdicts:
-            good = good and verdict.ok
-            unspared += verdict.backup == "none"
-            lost += verdict.backup == "lost"
-            spool.add(msgspec.structs.astuple(verdict))
-            widths = list(map(max, widths, map(len, _cells(verdict))))
+    # All are read first, and the widths of the columns with them: of many only the first stay in memory.
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="ascii") as file:
+        for page in printing.pages(verdicts):
+            good = good and all(verdict.ok for verdict in page)
+            unspared += sum(verdict.backup == "none" for verdict in page)
+            lost += sum(verdict.backup == "lost" for verdict in page)
+            file.write(f"{json.dumps([msgspec.structs.astuple(verdict) for verdict in page])}\n")
+            for verdict in page:
+                widths = list(map(max, widths, map(len, _cells(verdict))))
+
+        def again() -> Iterator[VerifiedJwt]:
+            file.seek(0)
+            return (VerifiedJwt(*row) for line in file for row in json.loads(line))
+
         if workspace.options.as_json:
-            printing.emit_rows({"ok": good}, "jwts", (_data(VerifiedJwt(*row)) for row in spool))
+            printing.emit_rows({"ok": good}, "jwts", map(_data, again()))
         else:
             printing.print_table([_HEADER], widths)
-            printing.print_table((_cells(VerifiedJwt(*row)) for row in spool), widths)
-            for row in spool:
-                _explain(VerifiedJwt(*row), titles)
+            printing.print_table(map(_cells, again()), widths)
+            for verdict in again():
+                _explain(verdict, titles)
     if unspared:
         printing.report(f"keys without a spare: in {unspared} of these jwts; see seedless key list --backup")
     if lost:
@@ -111,47 +116,5 @@ def _cells(verdict: VerifiedJwt) -> tuple[str, str, str, str]:
 
 
 def _data(verdict: VerifiedJwt) -> dict[str, object]:
-    return {
-        "what": verdict.what,
-        "ok": verdict.ok,
-        "signature": verdict.signature,
-        "trust": verdict.trust,
-        "times": verdict.times,
-        "error": verdict.error,
-        "unusual": verdict.unusual or None,
-        "backup": verdict.backup or None,
-    }
-
-
-class Spool:
-    """Rows of what JSON knows, in the order in which they came: first all are added, then they are read."""
-
-    def __init__(self, file: IO[str]) -> None:
-        """Write to *file*, which is empty."""
-        self._file = file
-        self._page: list[Sequence[Any]] = []
-
-    def add(self, row: Sequence[Any]) -> None:
-        """Write *row* behind the others."""
-        self._page.append(row)
-        if len(self._page) == _PAGE:
-            self._turn()
-
-    def __iter__(self) -> Iterator[list[Any]]:
-        """Read all rows again."""
-        if self._page:
-            self._turn()
-        self._file.seek(0)
-        for line in self._file:
-            yield from json.loads(line)
-
-    def _turn(self) -> None:
-        self._file.write(f"{json.dumps(self._page)}\n")
-        self._page.clear()
-
-
-@contextmanager
-def spooled() -> Iterator[Spool]:
-    """Give a `Spool`, whose file is gone at the end; the first rows stay in memory."""
-    with tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="ascii") as file:
-        yield Spool(file)
+    data = printing.members(verdict, "what", "ok", "signature", "trust", "times", "error")
+    return data | {"unusual": verdict.unusual or None, "backup": verdict.backup or None}

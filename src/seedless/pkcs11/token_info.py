@@ -58,6 +58,17 @@ class TokenInfo(msgspec.Struct, frozen=True, kw_only=True):
         return f'token "{between_quotes(self.label)}" (serial {between_quotes(self.serial) or "none"})'
 
     @property
+    def state(self) -> str:
+        """Whether it is initialised and locked, in words."""
+        if not self.initialised:
+            return "blank"
+        if self.user_pin_locked:
+            return "PIN locked"
+        if not self.user_pin_initialised:
+            return "no PIN"
+        return {"low": "few tries left", "last": "last try"}.get(self.tries, "ready")
+
+    @property
     def name_to_erase(self) -> str:
         """What a person types to erase it: its serial, or its label where a driver reports no serial."""
         return self.serial or self.label

@@ -136,17 +136,8 @@ def list_(workspace: CommandWorkspace, *, account: str) -> None:
       seedless account signing-key list -a ORDERS
     """
     keys = workspace.signing_keys.list(account)
-    data = [
-        {
-            "key": one.key,
-            "scoped": one.scoped,
-            "role": one.role,
-            "description": one.description,
-            "known": one.known,
-            "users": one.issued,
-        }
-        for one in keys
-    ]
+    names = ("key", "scoped", "role", "description", "known")
+    data = [printing.members(one, *names) | {"users": one.issued} for one in keys]
     rows = [
         (
             one.key,

@@ -31,13 +31,7 @@ def inventory(workspace: CommandWorkspace, *, offline: bool) -> int:
       seedless ceremony inventory --token pkcs11:token=ACME
     """
     states = workspace.ceremonies.inventory(offline=offline)
-    rows = [
-        {
-            "public_key": str(one.public_key), "state": one.state, "changed": list(one.changed),
-            "token": one.token, "at": one.at,
-        }
-        for one in states
-    ]  # fmt: skip
+    rows = [printing.members(one, "public_key", "state", "changed", "token", "at") for one in states]
     text = [(str(one.public_key), one.state, shown(one.token), printing.moment(one.at)) for one in states]
     table = printing.table(text, ("PUBLIC KEY", "STATE", "TOKEN", "LAST USED"))
     workspace.emit({"keys": rows}, table)

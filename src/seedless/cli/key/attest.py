@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import attest_options
@@ -54,11 +55,7 @@ def attest(
 
 
 def _data(found: Attestation, *, kept: bool) -> dict[str, object]:
-    return {
-        "public_key": str(found.public_key),
-        "device": found.device,
-        "serial": found.serial,
-        "firmware": found.firmware,
+    return printing.members(found, "public_key", "device", "serial", "firmware") | {
         "key": msgspec.to_builtins(found.key),
         "sha256": found.digest,
         "root": {"sha256": found.root, "name": found.root_name},

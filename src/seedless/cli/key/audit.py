@@ -56,16 +56,8 @@ def audit(workspace: CommandWorkspace) -> int:
 
 def _token_data(report: AuditReport) -> dict[str, object]:
     info = report.token
-    return {
-        "label": info.label,
-        "serial": info.serial,
-        "manufacturer": info.manufacturer,
-        "model": info.model,
-        "firmware_version": info.firmware_version,
-        "family": info.quirks.family,
-        "module": str(report.module),
-        "library": info.library,
-    }
+    found = printing.members(info, "label", "serial", "manufacturer", "model", "firmware_version")
+    return found | {"family": info.quirks.family, "module": str(report.module), "library": info.library}
 
 
 def _row(one: AuditedKey) -> tuple[str, ...]:

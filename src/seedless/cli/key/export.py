@@ -52,10 +52,7 @@ def export(
         include_jwts=include_jwts,
         replaces=force,
     )
-    rows = [
-        {"public_key": str(one.public_key), "name": one.name, "path": str(one.path)} for one in exported.keys
-    ]
-    cells = [(shown(row["name"]), row["public_key"], row["path"]) for row in rows]
+    cells = [(shown(one.name), str(one.public_key), str(one.path)) for one in exported.keys]
     table = printing.table(cells, ("NAME", "PUBLIC KEY", "FILE"))
     if not exported.is_empty and not workspace.options.dry_run:
         if not workspace.options.yes:
@@ -63,5 +60,6 @@ def export(
         consent.require(workspace.options, "Write these seeds into files?", done="no file was written")
         exported.run()
     printing.report("each of these files is a secret; keys on a token have none")
+    rows = [printing.members(one, "public_key", "name", "path") for one in exported.keys]
     data = {"dry_run": workspace.options.dry_run, "folder": str(folder), "keys": rows}
     workspace.emit(data, table)

@@ -86,12 +86,8 @@ def _import_folder(settings: Settings, folder: Path, *, recurse: bool) -> None:
     with workspace.lock():
         importing = workspace.keys.import_folder(folder, recurse=recurse)
         rows = [
-            {
-                "public_key": str(one.public_key),
-                "path": str(one.path),
-                "to": one.destination,
-                "skipped": importing.skipped.get(one),
-            }
+            printing.members(one, "public_key", "path")
+            | {"to": one.destination, "skipped": importing.skipped.get(one)}
             for one in importing.keys
         ]
         table = printing.table(

@@ -142,13 +142,9 @@ def _place_data(place: KeyPlace) -> dict[str, Any]:
 
 def key_data(key: ListedKey) -> dict[str, object]:
     """Return a key that is on a token as --json prints it."""
-    return {
-        "public_key": str(key.public_key) if key.public_key else None,
-        "role": key.role.name.lower() if key.role else None,
-        "name": key.name,
-        "type": key.key_type,
-        "uri": key.uri,
-    }
+    role = key.role.name.lower() if key.role else None
+    found = printing.members(key, "public_key", "name")
+    return found | {"role": role, "type": key.key_type, "uri": key.uri}
 
 
 def _data(key: ListedKey) -> dict[str, object]:

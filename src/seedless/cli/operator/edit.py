@@ -98,5 +98,5 @@ def list_(workspace: CommandWorkspace) -> None:
     keys = workspace.signing_keys.list()
     rows = [(one.key, str(one.issued), "known" if one.known else "-") for one in keys]
     text = printing.table(rows, ("SIGNING KEY", "ACCOUNTS", "INVENTORY"))
-    listed = [{"key": one.key, "known": one.known, "accounts": one.issued} for one in keys]
+    listed = [printing.members(one, "key", "known") | {"accounts": one.issued} for one in keys]
     workspace.emit({"operator": workspace.operator().claims.name, "signing_keys": listed}, text)

@@ -58,12 +58,8 @@ def outcome_data(outcome: Outcome, **more: object) -> dict[str, object]:
     uris = {key.entry.public_key: key.uri for key in outcome.placed}
     return {
         "record": record.digest,
-        "identifier": record.identifier,
-        "threshold": record.threshold,
-        "shares": [
-            {"number": share.number, "holder": share.holder, "sha256": share.sha256}
-            for share in record.shares
-        ],
+        **printing.members(record, "identifier", "threshold"),
+        "shares": [printing.members(share, "number", "holder", "sha256") for share in record.shares],
         "keys": [
             {
                 "role": entry.key.role.name.lower(),

@@ -12,7 +12,7 @@ from seedless.ceremony.check import CeremonyVerdict
 from seedless.ceremony.judgement import waived_texts
 from seedless.ceremony.request import REHEARSAL
 from seedless.cli import printing
-from seedless.cli.review import heading, lines, placed, show_findings, show_reset_times
+from seedless.cli.review import change_data, heading, lines, placed, show_findings, show_reset_times
 from seedless.diff import Wording
 from seedless.text import printable, shown
 
@@ -101,27 +101,14 @@ def review_data(review: CeremonyReview) -> dict[str, object]:
     return {
         "request": request.digest,
         "words": words_data(request.digest),
-        "mark": request.mark,
-        "reason": request.reason,
-        "prepared_by": request.prepared_by,
+        **printing.members(request, "mark", "reason", "prepared_by"),
         "prepared_at": request.plan.prepared_at,
         "expires": request.expires,
         "previous": request.previous,
         "policy": context.policy.digest,
         "clock": context.clock,
         "issuers": [str(key) for key in request.issuers],
-        "changes": [
-            {
-                "kind": change.draft.claims.body.kind,
-                "name": change.draft.claims.name,
-                "subject": change.draft.claims.sub,
-                "issuer": str(change.draft.issuer),
-                "issued_at": change.draft.issued_at,
-                "replaces": change.replaces.id if change.replaces else None,
-                "differences": [one.data() for one in differences],
-            }
-            for change, differences in review.differences()
-        ],
+        "changes": [change_data(change, differences) for change, differences in review.differences()],
         "findings": [one.data() for one in review.report.findings],
         "lifted": list(waived_texts(review.report)),
     }
@@ -204,7 +191,7 @@ def audit_data(audit: CeremonyAudit) -> dict[str, object]:
         "witnesses": [str(one.issuer) for one in found.witnesses],
         "keys": sorted(progress.driver_report) if progress else [],
         "attested": {
-            key: {"device": one.device, "serial": one.serial, "sha256": one.digest, "root": one.root}
+            key: printing.members(one, "device", "serial", "root") | {"sha256": one.digest}
             for key, one in sorted(found.attestations.items())
         },
         "signed": [one.text for one in progress.signed] if progress else [],

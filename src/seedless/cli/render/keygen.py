@@ -44,17 +44,15 @@ def show_request(request: KeygenRequest, *, with_words: bool = True) -> None:
 
 def request_data(request: KeygenRequest) -> dict[str, Any]:
     """Return a request as --json prints it."""
-    return {
-        "request": request.digest,
-        "words": words_data(request.digest),
-        "reason": request.reason,
-        "prepared_by": request.prepared_by,
-        "prepared_at": request.prepared_at,
-        "expires": request.expires,
-        "tool": request.tool,
-        "labels": [key.label for key in request.specification.keys],
-        "lines": list(description(request)),
-    }
+    asked = printing.members(request, "reason", "prepared_by", "prepared_at", "expires", "tool")
+    return (
+        {"request": request.digest, "words": words_data(request.digest)}
+        | asked
+        | {
+            "labels": [key.label for key in request.specification.keys],
+            "lines": list(description(request)),
+        }
+    )
 
 
 def show_key_rehearsal(workspace: CommandWorkspace, rehearsed: KeygenRehearsal) -> None:
@@ -163,12 +161,8 @@ def key_line(made: CeremonyKey) -> str:
 
 def key_data(made: CeremonyKey) -> dict[str, Any]:
     """Return a key that was created as --json prints it."""
-    return {
-        "public_key": str(made.public_key),
-        "role": made.public_key.role.name.lower(),
-        "name": made.name,
-        "holder": made.holder,
-        "uri": made.uri,
-        "at": made.at,
-        "the_driver_says": dict(made.driver_report),
+    role, said = made.public_key.role.name.lower(), dict(made.driver_report)
+    return printing.members(made, "public_key", "name", "holder", "uri", "at") | {
+        "role": role,
+        "the_driver_says": said,
     }

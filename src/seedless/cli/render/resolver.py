@@ -33,7 +33,7 @@ def answer_data(answer: TargetAnswer | None) -> dict[str, object]:
     """Return what servers answered, as --json prints it."""
     return {
         "answers": [
-            {"server": one.server.name, "id": one.server.id or None, "ok": one.ok, "text": one.text}
+            {"server": one.server.name, "id": one.server.id or None} | printing.members(one, "ok", "text")
             for one in (answer.answers if answer else ())
         ],
         "missing": [one.name for one in (answer.missing if answer else ())],

@@ -41,10 +41,7 @@ def doctor(settings: Settings, *, configuration: Path) -> int:
 
         results = asyncio.run(examine(service))
     is_ok = all(result.verdict is not CheckStatus.PROBLEM for result in results)
-    lines = [
-        {"what": one.what, "verdict": str(one.verdict), "found": one.found, "advice": one.advice}
-        for one in results
-    ]
+    lines = [printing.members(one, "what", "verdict", "found", "advice") for one in results]
     printing.emit({"ok": is_ok, "lines": lines}, "\n".join(map(_line, results)), as_json=settings.as_json)
     return ExitCode.OK if is_ok else ExitCode.FINDINGS
 

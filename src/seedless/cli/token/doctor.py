@@ -64,10 +64,7 @@ def doctor(
     data = {
         "at": workspace.now,
         "ok": not any(line.verdict is CheckStatus.PROBLEM for line in lines),
-        "lines": [
-            {"what": line.what, "verdict": str(line.verdict), "found": line.found, "advice": line.advice}
-            for line in lines
-        ],
+        "lines": [printing.members(line, "what", "verdict", "found", "advice") for line in lines],
     }
     workspace.emit(data, "\n".join(_shown(lines)))
     return _code(lines)

@@ -30,7 +30,7 @@ def list_(workspace: CommandWorkspace) -> None:
             shown(info.label) or "(blank)",
             shown(info.serial),
             shown(info.model),
-            token_state(info),
+            info.state,
             str(info.uri),
         )
         for info in tokens
@@ -54,27 +54,7 @@ def show(workspace: CommandWorkspace) -> None:
     workspace.emit(data, text)
 
 
-def token_state(info: TokenInfo) -> str:
-    """Return in words whether *info* is initialised and locked."""
-    if not info.initialised:
-        return "blank"
-    if info.user_pin_locked:
-        return "PIN locked"
-    if not info.user_pin_initialised:
-        return "no PIN"
-    return {"low": "few tries left", "last": "last try"}.get(info.tries, "ready")
-
-
 def token_data(info: TokenInfo) -> dict[str, object]:
     """Return *info* as --json prints it."""
-    return {
-        "label": info.label,
-        "serial": info.serial,
-        "manufacturer": info.manufacturer,
-        "model": info.model,
-        "slot_id": info.slot_id,
-        "hardware_version": info.hardware_version,
-        "firmware_version": info.firmware_version,
-        "state": token_state(info),
-        "uri": str(info.uri),
-    }
+    names = ("label", "serial", "manufacturer", "model", "slot_id", "hardware_version", "firmware_version")
+    return printing.members(info, *names, "state", "uri")
