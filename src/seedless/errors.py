@@ -26,10 +26,12 @@ A message states what happened and to what; a hint states what to do. Both are l
 
 from __future__ import annotations
 
+import contextlib
 import enum
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Self
 
 __all__ = [
@@ -227,3 +229,14 @@ class InvalidValue(ValueError):
         """Take the sentence, and the path."""
         super().__init__(sentence)
         self.path = path
+
+
+@contextlib.contextmanager
+def about(source: str) -> Iterator[None]:
+    """Let the message of an error within begin with the *source* of what is read, unless that is empty."""
+    try:
+        yield
+    except SeedlessError as error:
+        if source:
+            error.message = f"{source}: {error.message}"
+        raise

@@ -27,6 +27,7 @@ __all__ = [
     "Claims",
     "Draft",
     "Jwt",
+    "bare",
     "claims_from_json",
     "draft",
     "payload_of",
@@ -42,6 +43,7 @@ B_co = TypeVar("B_co", covariant=True)
 MAX_SIZE = 1024 * 1024
 """Bytes of the longest text that is read (nats-io/jwt v2.8.2, `MaxTokenSize`)."""
 
+_DASHES = "---"
 # 64 bytes are 86 letters without padding.
 _SIGNATURE = 87  # characters: a dot, and 64 bytes in base64url
 
@@ -247,6 +249,15 @@ def read_draft(text: str) -> Draft[object]:
     if again.signing_input != text.encode("ascii"):
         raise BadJwt("the draft is not as its claims are written: bytes were changed")
     return again
+
+
+def bare(text: str) -> str:
+    """Return the jwt in *text*: all of it, or what is in its first block, as in a creds file."""
+    if _DASHES in text:
+        from seedless.decorated import find_jwt  # only for what is between lines of dashes
+
+        text = find_jwt(text)
+    return text.strip()
 
 
 def claims_from_json(kind: str | None, data: bytes | str) -> Claims[object]:

@@ -9,10 +9,11 @@ A creds file is a copy, made of the jwt of the store and of the seed.
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
 from seedless.claims import Account, Operator, signing_key
-from seedless.errors import SeedlessError, StoreError
+from seedless.errors import SeedlessError, StoreError, UsageError
 from seedless.nkey import PublicKey
 from seedless.seeds import SoftwareKey
 from seedless.store import atomic
@@ -37,6 +38,29 @@ def stored_seed(store: Store, public_key: PublicKey) -> SoftwareKey | None:
     except (SeedlessError, UnicodeDecodeError):
         return None
     return key if key.public_key == public_key else None
+
+
+def read_seed(path: Path) -> SoftwareKey:
+    """Return the key whose seed is in the file *path*; raise `UsageError`, `WrongFile` for another file."""
+    from seedless import file_kind  # few files of seeds are given
+
+    data = atomic.read(path)
+    if data is None:
+        raise UsageError(f"there is no file {shown(path)}", "name a file with a seed, S…")
+    file_kind.require(data, path, file_kind.SEED)
+    try:
+        return SoftwareKey.parse(data.decode("ascii", "replace").strip())
+    except SeedlessError as error:
+        raise UsageError(f"{shown(path)} holds no seed: {error.message}", error.hint) from error
+
+
+def is_open_to_others(path: Path) -> bool:
+    """Return whether others on this machine can read the file *path*."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISREG(mode) and bool(mode & (stat.S_IRGRP | stat.S_IROTH))
 
 
 def creds_text(store: Store, account: str, user: str) -> str | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +12,7 @@ from seedless.app.edits import Edited, unchanged
 from seedless.app.pipeline import Preview, preview
 from seedless.claims import Account, Activation, Operator, User
 from seedless.desired.claims import is_same
-from seedless.errors import BadClaims, BadJwt, BadSignature, SeedlessError, UsageError
+from seedless.errors import BadClaims, SeedlessError, UsageError, about
 from seedless.jwt import Claims, Jwt
 from seedless.nkey import PublicKey
 from seedless.plan import changed, issuing_key, resigned
@@ -26,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ClaimsSigning", "read_claims"]
 
-_DASHES = "---"
-
 
 def read_claims(text: str, kind: str | None = None, *, source: str = "") -> Claims[object] | Jwt[object]:
     """Return the claims in *text*, which is JSON, or the jwt that it is, bare or in a creds file.
@@ -35,8 +31,8 @@ def read_claims(text: str, kind: str | None = None, *, source: str = "") -> Clai
     *kind* is that of the claims where `nats.type` does not report it; errors begin with *source*. Raise
     `BadClaims`, `BadJwt`, `BadSignature`; also for members that are not known, and would be lost.
     """
-    bare = "" if text.lstrip().startswith("{") else _undecorated(text)
-    with _named(source):
+    bare = "" if text.lstrip().startswith("{") else jwts.bare(text)
+    with about(source):
         if bare.count(".") != 2:  # noqa: PLR2004 - the parts of a jwt
             return jwts.claims_from_json(kind, text)
         given: Jwt[object] = jwts.read(bare)
@@ -48,14 +44,6 @@ def read_claims(text: str, kind: str | None = None, *, source: str = "") -> Clai
             path=given.unknown[0].path,
         )
     return given
-
-
-def _undecorated(text: str) -> str:
-    if _DASHES in text:
-        from seedless.decorated import find_jwt  # only for what is between lines of dashes
-
-        text = find_jwt(text)
-    return text.strip()
 
 
 class ClaimsSigning:
@@ -100,7 +88,7 @@ class ClaimsSigning:
         is_statement = record and previous is None and claims.sub not in workspace.settings.reset_time
         if is_statement and replaces and _is_recorded(claims, replaces, key if named else None):
             return unchanged(workspace, replaces)
-        with _named(source):
+        with about(source):
             change = changed(
                 claims, key, replaces=replaces, now=now, reason="signed as given", address=address
             )
@@ -116,17 +104,6 @@ class ClaimsSigning:
 def _is_recorded(claims: Claims[object], stored: Jwt[object], issuer: PublicKey | None) -> bool:
     """Return whether *stored* has these *claims*, by *issuer* where that is named."""
     return issuer in {None, stored.issuer} and is_same(claims, stored.claims)
-
-
-@contextlib.contextmanager
-def _named(source: str) -> Iterator[None]:
-    """Let an error about the claims begin with where they are from."""
-    try:
-        yield
-    except (BadClaims, BadJwt, BadSignature) as error:
-        if source:
-            error.message = f"{source}: {error.message}"
-        raise
 
 
 def _issuer(

@@ -15,9 +15,9 @@ from seedless.app.edits import Change
 from seedless.app.pipeline import Notice, Preview, preview
 from seedless.change import Statement, StoreWrite
 from seedless.claims import Account, Operator, User
-from seedless.errors import BadJwt, UsageError
+from seedless.errors import BadJwt, SeedlessError, UsageError
 from seedless.findings import Report
-from seedless.jwt import Claims, Jwt, read
+from seedless.jwt import MAX_SIZE, Claims, Jwt, bare, read
 from seedless.nkey import PublicKey
 from seedless.plan import changed, issuing_key
 from seedless.rules import judge_statement
@@ -37,12 +37,16 @@ if TYPE_CHECKING:
 __all__ = [
     "AccountImported",
     "UserImported",
+    "fetched",
     "import_account",
     "import_operator",
     "import_user",
     "importable",
 ]
 
+_LARGEST = 4 * MAX_SIZE  # bytes, with what people write around a jwt
+_PATIENCE = 10  # seconds for a server that does not answer
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _OLDER = "an older jwt would bring back what was changed since"
 
 
@@ -88,6 +92,32 @@ def importable(jwt: Jwt[Any] | str, body: type[Operator | Account | User]) -> Jw
     if body is User and not found.claims.name.strip():
         raise UsageError("the user has no name", "the store keeps users by their names")
     return found
+
+
+def fetched(url: str) -> Jwt[object]:
+    """Return the jwt at *url*; raise `UsageError` where nothing can be had from there.
+
+    What comes over plain http may be anybody's operator: only this machine is asked in that way.
+    """
+    import urllib.request  # slow to load, and few jwts come from there
+    from urllib.parse import urlsplit
+
+    if url.startswith("http:") and urlsplit(url).hostname not in _THIS_MACHINE:
+        raise UsageError(
+            f"{shown(url)} is not encrypted, and could be anybody's answer", "give an https: URL"
+        )
+    try:
+        with urllib.request.urlopen(url, timeout=_PATIENCE) as answer:  # noqa: S310 - http and https alone
+            data = answer.read(_LARGEST + 1)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"cannot read {shown(url)}: {error}", "fetch it with a browser, and give the file"
+        ) from error
+    try:
+        return read(bare(data.decode()))
+    except (SeedlessError, UnicodeDecodeError) as error:
+        reason = error.message if isinstance(error, SeedlessError) else "it is not text"
+        raise BadJwt(f"{shown(url)}: {reason}", "is it the URL of a jwt?") from error
 
 
 def import_operator(workspace: Workspace, jwt: Jwt[Operator] | str, *, force: bool) -> Preview[Jwt[Operator]]:

@@ -22,14 +22,12 @@ from seedless.errors import Refused, UsageError
 from seedless.text import shown, without_seeds
 
 if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
-
     from seedless.cli.options import Settings
     from seedless.cli.workspace import CommandWorkspace
     from seedless.signing_pipeline import Plan
 
-_TERMINAL: Final = "/dev/tty"
+_TERMINAL: Final = "/dev/tty"  # the controlling terminal of this process, whatever the streams are
+_FLAGS: Final = os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC
 _LONGEST = 4096  # bytes of one answer; a terminal gives no longer lines
 
 
@@ -89,8 +87,7 @@ def answer(question: str, *, add: str = "--yes", hint: str = "") -> str:
     instead. Raise `Refused` when the terminal ends without an answer (Ctrl-D).
     """
     try:
-        with Terminal() as terminal:
-            typed = terminal.ask(question)
+        typed = _typed(question)
     except (OSError, termios.error):
         raise not_confirmed(add, hint) from None
     if typed is None:
@@ -106,7 +103,7 @@ def not_confirmed(add: str = "--yes", hint: str = "") -> UsageError:
 def has_terminal() -> bool:
     """Return whether this process has a controlling terminal, where a person can be asked."""
     try:
-        Terminal().close()
+        os.close(os.open(_TERMINAL, _FLAGS))
     except OSError:
         return False
     return True
@@ -118,54 +115,33 @@ def begin(settings: Settings) -> None:
     printing.keep_unseen(is_kept=may_ask and not _is_seen() and has_terminal())
 
 
-class Terminal:
-    """The controlling terminal of this process; `OSError` where there is none."""
+def _typed(question: str) -> str | None:
+    """Show on the terminal what was reported and not seen, then *question*; return what is typed.
 
-    def __init__(self) -> None:
-        """Open it, whatever the streams are."""
-        self._descriptor = os.open(_TERMINAL, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-        self._out = io.TextIOWrapper(
-            io.FileIO(self._descriptor, "w", closefd=False), errors="backslashreplace", write_through=True
-        )
-
-    def __enter__(self) -> Self:
-        """Return it."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close it."""
-        self.close()
-
-    def close(self) -> None:
-        """Close it."""
-        self._out.close()
-        os.close(self._descriptor)
-
-    def write(self, text: str) -> None:
-        """Show a line."""
-        click.echo(text, file=self._out)
-
-    def ask(self, question: str) -> str | None:
-        """Show what was reported and not seen, then *question*; return what is typed, None at the end.
-
-        What was typed before the question is no answer to it: lines that were pasted, or meant for the shell.
-        Raise `OSError` or `termios.error` where nobody can answer.
-        """
-        for text in printing.taken_unseen():
-            self.write(text)
-        termios.tcflush(self._descriptor, termios.TCIFLUSH)
-        self._out.write(without_seeds(question))
-        line = b""
-        # A terminal gives a line at a time, and nothing at its end.
-        while not line.endswith(b"\n") and len(line) < _LONGEST:
-            more = os.read(self._descriptor, _LONGEST)
-            if not more:
-                self.write("")
-                return None
-            line += more
-        return line.decode("utf-8", "replace")
+    None is its end. Raise `OSError` or `termios.error` where there is no terminal, or nobody can answer.
+    """
+    descriptor = os.open(_TERMINAL, _FLAGS)
+    try:
+        with io.TextIOWrapper(
+            io.FileIO(descriptor, "w", closefd=False), errors="backslashreplace", write_through=True
+        ) as out:
+            for text in printing.taken_unseen():
+                click.echo(text, file=out)
+            # What was typed before the question is no answer to it: lines that were pasted, or meant for
+            # the shell.
+            termios.tcflush(descriptor, termios.TCIFLUSH)
+            out.write(without_seeds(question))
+            line = b""
+            # A terminal gives a line at a time, and nothing at its end.
+            while not line.endswith(b"\n") and len(line) < _LONGEST:
+                more = os.read(descriptor, _LONGEST)
+                if not more:
+                    click.echo("", file=out)
+                    return None
+                line += more
+            return line.decode("utf-8", "replace")
+    finally:
+        os.close(descriptor)
 
 
 def _is_seen() -> bool:

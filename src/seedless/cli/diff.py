@@ -8,11 +8,11 @@ import click
 
 from seedless import jwt
 from seedless.cli.command import command
-from seedless.cli.input_files import jwt_in, named, read_input
+from seedless.cli.input_files import named, read_input
 from seedless.cli.options import diff_options
 from seedless.cli.review import rows_of
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import ExitCode, SeedlessError
+from seedless.errors import ExitCode, about
 
 if TYPE_CHECKING:
     from seedless.jwt import Claims, Jwt
@@ -49,10 +49,7 @@ def diff(workspace: CommandWorkspace, *, old: str, new: str | None) -> int:
 
 def _read(name: str) -> Jwt[object] | Claims[object]:
     text = read_input(name)
-    try:
+    with about(named(name)):
         if text.lstrip().startswith("{"):
             return jwt.claims_from_json(None, text)
-        return jwt.read(jwt_in(text))
-    except SeedlessError as error:
-        error.message = f"{named(name)}: {error.message}"
-        raise
+        return jwt.read(jwt.bare(text))

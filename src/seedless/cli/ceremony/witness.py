@@ -13,13 +13,13 @@ from seedless.ceremony import documents
 from seedless.cli.ceremony import options
 from seedless.cli.ceremony.confirmation import confirmed
 from seedless.cli.command import command
-from seedless.cli.input_files import read_seed
 from seedless.cli.key.import_ import warn_of_open_file
 from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import ceremony_options
 from seedless.cli.render.ceremony import show_review, show_tokens
 from seedless.cli.render.keygen import show_request
 from seedless.errors import UsageError
+from seedless.key_store import read_seed
 from seedless.keygen.request import parse
 from seedless.store import atomic
 

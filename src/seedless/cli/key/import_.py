@@ -12,10 +12,11 @@ from seedless.app.key_import import WORTH
 from seedless.app.keys import ON_TOKENS
 from seedless.cli import consent, printing
 from seedless.cli.command import command
-from seedless.cli.input_files import is_open_to_others, parsed_key, read_input
+from seedless.cli.input_files import parsed_key, read_input
 from seedless.cli.options import Settings, change_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
+from seedless.key_store import is_open_to_others
 from seedless.text import shown
 
 if TYPE_CHECKING:
