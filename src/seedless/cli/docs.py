@@ -44,7 +44,7 @@ def docs(settings: Settings, *, page: str | None) -> None:
         raise UsageError(several if found else f"there is no page {quoted(page)}", "seedless docs lists them")
     text = pages[found[0]].read_text(encoding="utf-8")
     if settings.as_json:
-        printing.emit({"page": found[0], "text": text}, text, as_json=True)
+        settings.emit({"page": found[0], "text": text}, text)
     else:
         click.echo_via_pager(text)
 

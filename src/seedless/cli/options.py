@@ -144,6 +144,13 @@ class OptionsDecorator(Protocol):
         """Return *command* as click calls it."""
 
 
+def combined(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a decorator for all of *options*, which the help lists in this order."""
+    return lambda command: functools.reduce(
+        lambda decorated, option: option(decorated), options[::-1], command
+    )
+
+
 def gathered(
     argument: str, *options: Callable[[Any], Any], make: Callable[[dict[str, Any]], Any] = dict
 ) -> OptionsDecorator:
@@ -159,8 +166,7 @@ def gathered(
 
         decorated: Any = with_options
         before = {param.name for param in getattr(decorated, "__click_params__", ())}
-        for option in reversed(options):
-            decorated = option(decorated)
+        decorated = combined(*options)(decorated)
         names |= {param.name for param in decorated.__click_params__} - before
         made: Callable[..., R] = decorated
         return made
@@ -196,9 +202,7 @@ def _shared(*groups: list[Callable[[Any], Any]]) -> OptionsDecorator:
                 error.message = with_titles_in(settings, error.message)
                 raise
 
-        decorated: Callable[..., R] = with_settings
-        for option in reversed(options):
-            decorated = option(decorated)
+        decorated: Callable[..., R] = combined(*options)(with_settings)
         return decorated
 
     return decorate

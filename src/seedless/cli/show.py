@@ -39,7 +39,7 @@ def show(settings: Settings, *, file: str) -> None:
     else:
         jwt = _stored(settings, file)
         titles = describe.titles_beside(jwt, settings)
-    describe.print_jwt(jwt, titles, as_json=settings.as_json)
+    settings.emit(lambda: describe.data(jwt), "" if settings.as_json else describe.text(jwt, titles))
 
 
 def _stored(settings: Settings, name: str) -> Jwt[object]:

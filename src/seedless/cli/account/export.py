@@ -5,6 +5,8 @@ A revocation is about every activation of the account that was issued at its tim
 
 from __future__ import annotations
 
+from typing import Unpack
+
 import click
 import msgspec
 
@@ -12,6 +14,7 @@ from seedless.app.exports_imports import Kind, changed_export
 from seedless.claims import Export
 from seedless.cli import printing
 from seedless.cli.account.parts import (
+    ExchangeOptions,
     account_option,
     chosen_kind_option,
     given,
@@ -23,7 +26,7 @@ from seedless.cli.account.parts import (
 from seedless.cli.command import group
 from seedless.cli.edits import EditPreview, edit_options
 from seedless.cli.key_options import issuer_option
-from seedless.cli.options import store_options
+from seedless.cli.options import combined, store_options
 from seedless.cli.values import DURATION, MOMENT, Moment
 from seedless.cli.workspace import CommandWorkspace
 from seedless.text import quoted, shown
@@ -68,6 +71,7 @@ _EXPORT = (
     click.option("--info-url", metavar="URL", help="Where it is described."),
 )  # fmt: skip
 
+_export_options = combined(account_option, subject_option, chosen_kind_option)
 _target_option = click.option(
     "--target-account",
     "-t",
@@ -110,9 +114,7 @@ def add(
 
 
 @export.command()
-@account_option
-@subject_option
-@chosen_kind_option
+@_export_options
 @click.option("--rm-latency-sampling", is_flag=True, help="Measure latency no more.")
 @given(*_EXPORT)
 @issuer_option
@@ -120,12 +122,9 @@ def add(
 def edit(
     workspace: CommandWorkspace,
     *,
-    account: str,
-    subject: str,
-    kind: Kind | None,
     rm_latency_sampling: bool,
-    issuer: str | None,
     given: dict[str, object],
+    **which: Unpack[ExchangeOptions],
 ) -> EditPreview:
     """Change an export of an account.
 
@@ -141,18 +140,14 @@ def edit(
         base = msgspec.structs.replace(old, service_latency=None) if rm_latency_sampling else old
         return changed_export(base, **given)
 
-    return workspace.exports.edit(account, subject, change, kind=kind, issuer=issuer)
+    return workspace.exports.edit(change=change, **which)
 
 
 @export.command()
-@account_option
-@subject_option
-@chosen_kind_option
+@_export_options
 @issuer_option
 @edit_options
-def remove(
-    workspace: CommandWorkspace, *, account: str, subject: str, kind: Kind | None, issuer: str | None
-) -> EditPreview:
+def remove(workspace: CommandWorkspace, **which: Unpack[ExchangeOptions]) -> EditPreview:
     """Remove an export of an account.
 
     The imports of it stay in the other accounts, and bring nothing any more; those of the store are named.
@@ -161,7 +156,7 @@ def remove(
     Example:
       seedless account export remove -a ORDERS -s 'orders.>'
     """
-    return workspace.exports.remove(account, subject, kind=kind, issuer=issuer)
+    return workspace.exports.remove(**which)
 
 
 @export.command(name="list")
@@ -190,22 +185,13 @@ def list_(workspace: CommandWorkspace, *, account: str) -> None:
 
 
 @export.command()
-@account_option
-@subject_option
-@chosen_kind_option
+@_export_options
 @_target_option
 @click.option("--at", type=MOMENT, default="0", help="Of what was issued until then; 0 is now.")
 @issuer_option
 @edit_options
 def revoke(
-    workspace: CommandWorkspace,
-    *,
-    account: str,
-    subject: str,
-    kind: Kind | None,
-    target: str,
-    at: Moment,
-    issuer: str | None,
+    workspace: CommandWorkspace, *, target: str, at: Moment, **which: Unpack[ExchangeOptions]
 ) -> EditPreview:
     """Take back the leave of an account to import.
 
@@ -216,32 +202,22 @@ def revoke(
       seedless account export revoke -a ORDERS -s 'orders.>' -t BILLING
     """
     until = at.at(workspace.now) or None
-    return workspace.exports.revoke(account, subject, target, at=until, kind=kind, issuer=issuer)
+    return workspace.exports.revoke(target=target, at=until, **which)
 
 
 @export.command()
-@account_option
-@subject_option
-@chosen_kind_option
+@_export_options
 @_target_option
 @issuer_option
 @edit_options
-def unrevoke(
-    workspace: CommandWorkspace,
-    *,
-    account: str,
-    subject: str,
-    kind: Kind | None,
-    target: str,
-    issuer: str | None,
-) -> EditPreview:
+def unrevoke(workspace: CommandWorkspace, *, target: str, **which: Unpack[ExchangeOptions]) -> EditPreview:
     """Let the activations of an account count again.
 
     \b
     Example:
       seedless account export unrevoke -a ORDERS -s 'orders.>' -t BILLING
     """
-    return workspace.exports.unrevoke(account, subject, target, kind=kind, issuer=issuer)
+    return workspace.exports.unrevoke(target=target, **which)
 
 
 @export.command()

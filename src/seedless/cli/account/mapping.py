@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict, Unpack
+
 import click
 
 from seedless.cli import printing
@@ -9,16 +11,30 @@ from seedless.cli.account.parts import account_option, listed_account_option, me
 from seedless.cli.command import group
 from seedless.cli.edits import EditPreview, edit_options
 from seedless.cli.key_options import issuer_option
-from seedless.cli.options import store_options
+from seedless.cli.options import combined, store_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.text import shown
 
-_from_option = click.option(
-    "--from", "-f", "source", required=True, metavar="SUBJECT", help="The subject that is mapped."
-)
 _to_option = click.option("--to", "-t", "target", required=True, metavar="SUBJECT", help="Where it goes.")
 _WEIGHT = click.IntRange(1, 100)
-_cluster_option = click.option("--cluster", default="", metavar="NAME", help="Only in this cluster.")
+_source_options = combined(
+    account_option,
+    click.option(
+        "--from", "-f", "source", required=True, metavar="SUBJECT", help="The subject that is mapped."
+    ),
+)
+_cluster_options = combined(
+    click.option("--cluster", default="", metavar="NAME", help="Only in this cluster."), issuer_option
+)
+
+
+class _MappingOptions(TypedDict):
+    """Which mappings are edited, and who signs."""
+
+    account: str
+    source: str
+    cluster: str
+    issuer: str | None
 
 
 @group()
@@ -27,22 +43,13 @@ def mapping() -> None:
 
 
 @mapping.command()
-@account_option
-@_from_option
+@_source_options
 @_to_option
 @click.option("--weight", type=_WEIGHT, help="Share of the messages, in percent [default: 100].")
-@_cluster_option
-@issuer_option
+@_cluster_options
 @edit_options
 def add(
-    workspace: CommandWorkspace,
-    *,
-    account: str,
-    source: str,
-    target: str,
-    weight: int | None,
-    cluster: str,
-    issuer: str | None,
+    workspace: CommandWorkspace, *, target: str, weight: int | None, **which: Unpack[_MappingOptions]
 ) -> EditPreview:
     """Map messages of a subject to another.
 
@@ -55,26 +62,17 @@ def add(
       seedless account mapping add -a ORDERS --from orders --to orders.v1 --weight 90
       seedless account mapping add -a ORDERS --from orders --to orders.v2 --weight 10
     """
-    return workspace.mappings.add(account, source, target, weight=weight, cluster=cluster, issuer=issuer)
+    return workspace.mappings.add(target=target, weight=weight, **which)
 
 
 @mapping.command()
-@account_option
-@_from_option
+@_source_options
 @_to_option
 @click.option("--weight", type=_WEIGHT, required=True, help="Share of the messages, in percent.")
-@_cluster_option
-@issuer_option
+@_cluster_options
 @edit_options
 def edit(
-    workspace: CommandWorkspace,
-    *,
-    account: str,
-    source: str,
-    target: str,
-    weight: int,
-    cluster: str,
-    issuer: str | None,
+    workspace: CommandWorkspace, *, target: str, weight: int, **which: Unpack[_MappingOptions]
 ) -> EditPreview:
     """Change the weight of a mapping.
 
@@ -82,24 +80,16 @@ def edit(
     Example:
       seedless account mapping edit -a ORDERS --from orders --to orders.v2 --weight 50
     """
-    return workspace.mappings.edit(account, source, target, weight, cluster=cluster, issuer=issuer)
+    return workspace.mappings.edit(target=target, weight=weight, **which)
 
 
 @mapping.command()
-@account_option
-@_from_option
+@_source_options
 @click.option("--to", "-t", "target", metavar="SUBJECT", help="Only this target [default: all].")
-@_cluster_option
-@issuer_option
+@_cluster_options
 @edit_options
 def remove(
-    workspace: CommandWorkspace,
-    *,
-    account: str,
-    source: str,
-    target: str | None,
-    cluster: str,
-    issuer: str | None,
+    workspace: CommandWorkspace, *, target: str | None, **which: Unpack[_MappingOptions]
 ) -> EditPreview:
     """Remove mappings of a subject.
 
@@ -107,7 +97,7 @@ def remove(
     Example:
       seedless account mapping remove -a ORDERS --from orders
     """
-    return workspace.mappings.remove(account, source, target, cluster=cluster, issuer=issuer)
+    return workspace.mappings.remove(target=target, **which)
 
 
 @mapping.command(name="list")

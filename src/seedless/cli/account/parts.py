@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 import msgspec
@@ -22,6 +22,15 @@ listed_account_option = click.option(
     "--account", "-a", "account", required=True, metavar="NAME", help="The account."
 )
 subject_option = click.option("--subject", "-s", required=True, metavar="SUBJECT", help="Its subject.")
+
+
+class ExchangeOptions(TypedDict):
+    """The options of a command that edits an export: whose, which, and who signs."""
+
+    account: str
+    subject: str
+    kind: Kind | None
+    issuer: str | None
 
 
 def kind_option(*names: str, help: str, **rest: Any) -> Callable[[Any], Any]:  # noqa: A002, ANN401 - click's

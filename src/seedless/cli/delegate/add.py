@@ -9,7 +9,7 @@ import click
 from seedless.cli.command import command
 from seedless.cli.delegate.options import file_option, print_added, span_option
 from seedless.cli.key_options import issuer_option
-from seedless.cli.options import Settings, push_options
+from seedless.cli.options import push_options
 from seedless.cli.remote import open_servers, remote_options, without_servers_option
 from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @remote_options
 @push_options
 def add(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     account: str,
     role: str,
@@ -51,7 +51,6 @@ def add(
     """
     from seedless.cli.push import publish  # not for --help
 
-    workspace = CommandWorkspace(settings)
     servers = open_servers(workspace, remote, without=without_servers)
     with workspace.lock():
         made = workspace.delegations.add(account, role=role, expiry=expiry.text, file=file, issuer=issuer)

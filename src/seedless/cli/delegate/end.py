@@ -9,7 +9,7 @@ import click
 from seedless.cli import edits
 from seedless.cli.command import command
 from seedless.cli.key_options import PublicKeyType, issuer_option
-from seedless.cli.options import Settings, push_options
+from seedless.cli.options import push_options
 from seedless.cli.remote import open_servers, remote_options, without_servers_option
 from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @remote_options
 @push_options
 def end(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     account: str,
     keys: tuple[PublicKey, ...],
@@ -50,7 +50,6 @@ def end(
     """
     from seedless.cli.push import publish  # not for --help
 
-    workspace = CommandWorkspace(settings)
     servers = open_servers(workspace, remote, without=without_servers)
     with workspace.lock():
         edited = sign_preview(workspace, workspace.delegations.end(account, *keys, now=now, issuer=issuer))

@@ -7,7 +7,7 @@ import msgspec
 
 from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.options import Settings, store_options
+from seedless.cli.options import store_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.text import shown
 
@@ -15,7 +15,7 @@ from seedless.text import shown
 @command(name="list")
 @click.argument("account", required=False)
 @store_options
-def list_(settings: Settings, *, account: str | None) -> None:
+def list_(workspace: CommandWorkspace, *, account: str | None) -> None:
     """List the delegated keys.
 
     Those of the account ACCOUNT, or of all. A key is active, ended (it signs no more, and is listed for what
@@ -27,7 +27,6 @@ def list_(settings: Settings, *, account: str | None) -> None:
     Example:
       seedless delegate list ORDERS
     """
-    workspace = CommandWorkspace(settings)
     found = workspace.delegations.entries(account)
     rows = [
         (str(one.public_key), shown(one.account), shown(one.role), one.state,
@@ -37,4 +36,4 @@ def list_(settings: Settings, *, account: str | None) -> None:
     header = ("DELEGATED KEY", "ACCOUNT", "ROLE", "STATE", "UNTIL", "FILE")
     text = printing.table(rows, header) if rows else "no key is delegated"
     data = {"delegations": [msgspec.to_builtins(one) | {"public_key": str(one.public_key)} for one in found]}
-    printing.emit(data, text, as_json=settings.as_json)
+    workspace.emit(data, text)

@@ -8,7 +8,6 @@ import click
 import msgspec
 
 from seedless.app import recovery
-from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.key_options import PublicKeyType
 from seedless.cli.options import Settings, json_options
@@ -76,7 +75,7 @@ def check(
     lines = [f"share {share.number} of {shown(share.holder)} is that of the record" for share in shares]
     if not one_share:
         lines.append(f"the shares restore the {len(known.keys)} keys of the record; nothing was imported")
-    printing.emit(data, "\n".join(lines), as_json=settings.as_json)
+    settings.emit(data, "\n".join(lines))
     return ExitCode.OK
 
 
@@ -103,5 +102,5 @@ def _check_transcript(
         ]
     elif checked.hint:
         lines.append(f"hint: {printable(checked.hint)}")
-    printing.emit(data, "\n".join(lines), as_json=settings.as_json)
+    settings.emit(data, "\n".join(lines))
     return ExitCode.OK if found is not None else ExitCode.FINDINGS

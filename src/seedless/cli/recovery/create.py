@@ -10,7 +10,7 @@ from seedless.app import recovery
 from seedless.ceremony import documents
 from seedless.cli import consent, printing
 from seedless.cli.command import command
-from seedless.cli.options import Settings, recovery_options
+from seedless.cli.options import recovery_options
 from seedless.cli.recovery.options import (
     outcome_data,
     output_option,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 @ways_option
 @recovery_options
 def create(  # noqa: PLR0913 - one for each option
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     name: str,
     threshold: int,
@@ -73,7 +73,6 @@ def create(  # noqa: PLR0913 - one for each option
     Example:
       seedless recovery create ACME --threshold 2 --shares 3 -o record.json --token pkcs11:token=ACME
     """
-    workspace = CommandWorkspace(settings)
     new = NewShares(
         keys=tuple(map(KeyName.parse, names or _default_keys(name))),
         holders=_all_holders(holders, count),
@@ -82,16 +81,16 @@ def create(  # noqa: PLR0913 - one for each option
         has_dice=dice,
     )
     recovery.require_possible(workspace, new.keys)
-    if settings.dry_run:
-        _preview(settings, new)
+    if workspace.options.dry_run:
+        _preview(workspace, new)
     else:
-        _create(settings, workspace, new, output, allowed=allowed)
+        _create(workspace, new, output, allowed=allowed)
 
 
-def _preview(settings: Settings, new: NewShares) -> None:
+def _preview(workspace: CommandWorkspace, new: NewShares) -> None:
     labels = [key.text for key in new.keys]
     text = f"would create {', '.join(map(shown, labels))}; {_given_up(new)}"
-    printing.emit({"dry_run": True, "keys": labels}, text, as_json=settings.as_json)
+    workspace.emit({"dry_run": True, "keys": labels}, text)
 
 
 def _given_up(new: NewShares) -> str:
@@ -99,7 +98,6 @@ def _given_up(new: NewShares) -> str:
 
 
 def _create(
-    settings: Settings,
     workspace: CommandWorkspace,
     new: NewShares,
     output: Path,
@@ -110,7 +108,9 @@ def _create(
     warn_of_recorders()
     printing.report(_given_up(new))
     printing.report(f"the secret has {new.size * 8} random bits")
-    consent.require(settings, f"Create {count} shares, and import the keys?", done="nothing was created")
+    consent.require(
+        workspace.options, f"Create {count} shares, and import the keys?", done="nothing was created"
+    )
     outcome = recovery.create(workspace, new, output, allowed=allowed)
     data = outcome_data(outcome, file=str(output))
     if outcome.failure is not None:
@@ -119,7 +119,7 @@ def _create(
         )
         outcome.failure.hint = f"seedless recovery restore {shown(output)} --token URI imports the keys"
         raise outcome.failure
-    printing.emit(data, record_text(outcome.record), as_json=settings.as_json)
+    workspace.emit(data, record_text(outcome.record))
 
 
 def _default_keys(name: str) -> tuple[str, ...]:

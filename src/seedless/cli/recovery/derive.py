@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless.app import recovery
-from seedless.cli import consent, printing
+from seedless.cli import consent
 from seedless.cli.command import command
-from seedless.cli.options import Settings, recovery_options
+from seedless.cli.options import recovery_options
 from seedless.cli.recovery.options import (
     outcome_data,
     output_option,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @ways_option
 @recovery_options
 def derive(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     record: Path,
     role: str,
@@ -58,20 +58,17 @@ def derive(
     Example:
       seedless recovery derive record.json --role account --name ORDERS -o record-2.json
     """
-    workspace = CommandWorkspace(settings)
     known = recovery.read_record(record)
     key = KeyName(role=ROLES[role], name=name, index=index)
     require_label(key)
     recovery.require_possible(workspace, [key])
     recovery.require_same_operator(workspace, known)
-    if settings.dry_run:
-        printing.emit(
-            {"dry_run": True, "keys": [key.text]}, f"would derive {shown(key.text)}", as_json=settings.as_json
-        )
+    if workspace.options.dry_run:
+        workspace.emit({"dry_run": True, "keys": [key.text]}, f"would derive {shown(key.text)}")
         return
     warn_of_recorders()
-    consent.require(settings, f"Import {shown(key.text)} to the token?", done="nothing was imported")
+    consent.require(workspace.options, f"Import {shown(key.text)} to the token?", done="nothing was imported")
     outcome = recovery.derive(workspace, known, key, output, present=present, allowed=allowed)
     (placed,) = outcome.placed
     text = f"{placed.entry.public_key}\n{placed.uri}\nrecord sha256 {outcome.record.digest}"
-    printing.emit(outcome_data(outcome, file=str(output)), text, as_json=settings.as_json)
+    workspace.emit(outcome_data(outcome, file=str(output)), text)

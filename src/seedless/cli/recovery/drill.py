@@ -8,9 +8,9 @@ import click
 
 from seedless.app.drill import play
 from seedless.app.resolver.remote import Remote
-from seedless.cli import consent, printing
+from seedless.cli import consent
 from seedless.cli.command import command
-from seedless.cli.options import Settings, drill_options
+from seedless.cli.options import drill_options
 from seedless.cli.recovery.options import PATH
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import ExitCode, UsageError
@@ -34,7 +34,9 @@ _CHALLENGES = "Sign a challenge with each key of the inventory?"
 @click.option("--url", "-u", "urls", multiple=True, metavar="URL", help="Of a store: pull from this server.")
 @click.option("--creds", type=PATH, metavar="FILE", help="Of a store: log in there with these creds.")
 @drill_options
-def drill(settings: Settings, *, lost: str, signs: bool, urls: tuple[str, ...], creds: Path | None) -> int:
+def drill(
+    workspace: CommandWorkspace, *, lost: str, signs: bool, urls: tuple[str, ...], creds: Path | None
+) -> int:
     """Play the loss of a token, or of a file, on a copy.
 
     A file is the inventory, the store or the ledger. Printed is what can be issued again, by which keys and
@@ -51,15 +53,16 @@ def drill(settings: Settings, *, lost: str, signs: bool, urls: tuple[str, ...], 
       seedless recovery drill MAIN --sign
       seedless recovery drill inventory --json
     """
-    workspace = CommandWorkspace(settings)
     if signs:
         question = _CHALLENGES if lost == "inventory" else _COPIES
-        consent.require(settings, question, done="nothing was signed; leave out --sign to see the plan")
+        consent.require(
+            workspace.options, question, done="nothing was signed; leave out --sign to see the plan"
+        )
     if lost != "store" and (urls or creds):
         raise UsageError("--url and --creds are for the loss of a store", "seedless recovery drill store")
     remote = Remote(urls=urls, creds=creds) if urls or creds else None
     found = play(workspace, lost, signs=signs, remote=remote)
-    printing.emit(_data(found), "\n".join(_lines(found)), as_json=settings.as_json)
+    workspace.emit(_data(found), "\n".join(_lines(found)))
     return ExitCode.OK if found.is_survived else ExitCode.FINDINGS
 
 

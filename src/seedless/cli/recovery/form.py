@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, json_options
 from seedless.cli.recovery.options import PATH
@@ -55,8 +54,8 @@ def form(settings: Settings, *, threshold: int, count: int, bits: str, output: P
     if output is not None:
         atomic.write_new({output: forms.html_forms(count, threshold, words)})
         data = {"file": str(output), "shares": count, "words": words}
-        printing.emit(data, f"{count} forms: {output}", as_json=settings.as_json)
+        settings.emit(data, f"{count} forms: {output}")
         return
     texts = [forms.text_form(share, count, threshold, words) for share in range(1, count + 1)]
     data = {"file": None, "shares": count, "words": words, "forms": texts}
-    printing.emit(data, "\f".join(texts), as_json=settings.as_json)
+    settings.emit(data, "\f".join(texts))

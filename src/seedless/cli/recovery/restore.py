@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless.app import recovery
-from seedless.cli import consent, printing
+from seedless.cli import consent
 from seedless.cli.command import command
-from seedless.cli.options import Settings, recovery_options
+from seedless.cli.options import recovery_options
 from seedless.cli.recovery.options import (
     PATH,
     outcome_data,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @ways_option
 @recovery_options
 def restore(
-    settings: Settings,
+    workspace: CommandWorkspace,
     *,
     record: Path,
     names: tuple[str, ...],
@@ -53,21 +53,20 @@ def restore(
     Example:
       seedless recovery restore record.json --token pkcs11:token=SPARE
     """
-    workspace = CommandWorkspace(settings)
     known = recovery.read_record(record)
     keys = recovery.chosen_keys(known, names)
     recovery.require_possible(workspace, (entry.key for entry in keys))
     recovery.require_same_operator(workspace, known)
     labels = [entry.key.text for entry in keys]
-    if settings.dry_run:
+    if workspace.options.dry_run:
         text = f"would restore {', '.join(map(shown, labels))}"
-        printing.emit({"dry_run": True, "keys": labels}, text, as_json=settings.as_json)
+        workspace.emit({"dry_run": True, "keys": labels}, text)
         return
     warn_of_recorders()
     names_of_keys = ", ".join(map(shown, labels))
-    consent.require(settings, f"Restore {names_of_keys} on the token?", done="nothing was restored")
+    consent.require(workspace.options, f"Restore {names_of_keys} on the token?", done="nothing was restored")
     outcome = recovery.restore(workspace, known, keys, present=present, output=output, allowed=allowed)
     lines = [f"{key.entry.public_key}\n{key.uri}" for key in outcome.placed]
     if outcome.transcript is not None:
         lines.append(f"transcript sha256 {outcome.transcript.digest}")
-    printing.emit(outcome_data(outcome), "\n".join(lines), as_json=settings.as_json)
+    workspace.emit(outcome_data(outcome), "\n".join(lines))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import click
 import msgspec
 
 from seedless import text as safe
@@ -59,14 +58,6 @@ def text(jwt: Jwt[Any], titles: Mapping[str, str]) -> str:
     rows = [*head, *content, *tail]
     width = min(max(len(label) for label, _ in rows), _WIDEST)
     return "\n".join(printing.labelled(rows, width + 1))
-
-
-def print_jwt(jwt: Jwt[object], titles: Mapping[str, str], *, as_json: bool) -> None:
-    """Print *jwt* on stdout, with the *titles* of keys."""
-    if as_json:
-        printing.emit(data(jwt), "", as_json=True)
-    else:
-        click.echo(text(jwt, titles))
 
 
 def titles_beside(jwt: Jwt[Any], settings: Settings) -> Mapping[str, str]:

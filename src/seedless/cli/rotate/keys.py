@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from seedless.cli.command import command
 from seedless.cli.key_options import PublicKeyType
-from seedless.cli.options import sign_options
+from seedless.cli.options import combined, sign_options
 from seedless.cli.remote import remote_options, without_servers_option
 from seedless.errors import UsageError
 from seedless.nkey import PublicKey, Role
@@ -46,9 +45,7 @@ def _rotation_options(role: Role, key: str) -> Callable[[Any], Any]:
         metavar=f"{role.value}…",
         help="The replacement key; without it one is made on the token.",
     )
-    return lambda function: functools.reduce(
-        lambda done, add: add(done), (*reversed(_ROTATION), new, which), function
-    )
+    return combined(which, new, *_ROTATION)
 
 
 def _phase_of(key: str | None, *, finish: bool, emergency: bool) -> Phase:

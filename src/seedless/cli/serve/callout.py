@@ -13,7 +13,7 @@ import click
 
 from seedless.app.tokens import open_tokens
 from seedless.cli.command import command
-from seedless.cli.options import Settings, token_options
+from seedless.cli.options import token_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.nkey import Role
@@ -33,7 +33,7 @@ configuration_argument = click.argument(
 @command()
 @configuration_argument
 @token_options
-def callout(settings: Settings, *, configuration: Path) -> None:
+def callout(workspace: CommandWorkspace, *, configuration: Path) -> None:
     """Decide on logins for servers: auth callout.
 
     Backends and rules of CONFIG.toml decide who gets in, and where. Any number of these share the work, as
@@ -54,8 +54,8 @@ def callout(settings: Settings, *, configuration: Path) -> None:
     log = EventLog(sys.stderr, SERVICE)
     logging.getLogger("seedless").addHandler(LoggedEvents(log))
     with contextlib.ExitStack() as stack:
-        delegated = _delegated_keys(settings, configuration, log)
-        load = loader(CommandWorkspace(settings), stack, configuration, delegated)
+        delegated = _delegated_keys(workspace, configuration, log)
+        load = loader(workspace, stack, configuration, delegated)
         if delegated is not None:
             stack.callback(delegated.end)
         load()  # before any loop: tokens ask for PINs, and a mistake ends the command with a sentence
@@ -70,7 +70,7 @@ def callout(settings: Settings, *, configuration: Path) -> None:
         asyncio.run(run())
 
 
-def _delegated_keys(settings: Settings, configuration: Path, log: EventLog) -> DelegatedKeys | None:
+def _delegated_keys(workspace: CommandWorkspace, configuration: Path, log: EventLog) -> DelegatedKeys | None:
     """Return what delegates keys, where the configuration asks for it."""
     from seedless.serve import config as configurations
 
@@ -80,15 +80,16 @@ def _delegated_keys(settings: Settings, configuration: Path, log: EventLog) -> D
     from seedless.app.resolver.remote import Remote
     from seedless.serve.delegated_keys import DelegatedKeys, TokenOperations
 
-    workspace = delegating_workspace(settings, config.delegation)
-    operations = TokenOperations(workspace, Remote(urls=config.servers), config.delegation.span)
-    return DelegatedKeys(operations, config.delegation.span, log, workspace.clock)
+    delegating = delegating_workspace(workspace, config.delegation)
+    operations = TokenOperations(delegating, Remote(urls=config.servers), config.delegation.span)
+    return DelegatedKeys(operations, config.delegation.span, log, delegating.clock)
 
 
-def delegating_workspace(settings: Settings, delegation: Delegation) -> Workspace:
-    """Return the workspace whose token delegates keys to a service."""
+def delegating_workspace(workspace: CommandWorkspace, delegation: Delegation) -> Workspace:
+    """Return the workspace whose token delegates keys to a service: with the options of *workspace*."""
     from seedless.app.workspace import Workspace
 
+    settings = workspace.options
     return Workspace(
         settings.store, operator=settings.operator, module=settings.module, token=settings.token,
         pin_source=settings.pin_source, context=delegation.context or settings.context,

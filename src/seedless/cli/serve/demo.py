@@ -6,7 +6,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, json_options
 from seedless.cli.serve.callout import require_serve
@@ -40,4 +39,4 @@ def demo(settings: Settings) -> None:
 
     with tempfile.TemporaryDirectory(prefix="seedless-demo-") as folder:
         play(Path(folder).resolve(), report, EventLog(sys.stderr, SERVICE))
-    printing.emit({"lines": lines}, _NEXT, as_json=settings.as_json)
+    settings.emit({"lines": lines}, _NEXT)

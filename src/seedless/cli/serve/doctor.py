@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.options import Settings, token_options
+from seedless.cli.options import token_options
 from seedless.cli.serve.callout import configuration_argument, loader
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import ExitCode
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @command()
 @configuration_argument
 @token_options
-def doctor(settings: Settings, *, configuration: Path) -> int:
+def doctor(workspace: CommandWorkspace, *, configuration: Path) -> int:
     """Find what prevents a callout from answering.
 
     Exit 3 for a problem. The keys of CONFIG.toml are compared with the accounts that servers have;
@@ -36,13 +36,13 @@ def doctor(settings: Settings, *, configuration: Path) -> int:
       seedless serve doctor /etc/seedless/callout.toml
     """
     with contextlib.ExitStack() as stack:
-        service = loader(CommandWorkspace(settings), stack, configuration)()
+        service = loader(workspace, stack, configuration)()
         from seedless.serve.doctor import examine
 
         results = asyncio.run(examine(service))
     is_ok = all(result.verdict is not CheckStatus.PROBLEM for result in results)
     lines = [printing.members(one, "what", "verdict", "found", "advice") for one in results]
-    printing.emit({"ok": is_ok, "lines": lines}, "\n".join(map(_line, results)), as_json=settings.as_json)
+    workspace.emit({"ok": is_ok, "lines": lines}, "\n".join(map(_line, results)))
     return ExitCode.OK if is_ok else ExitCode.FINDINGS
 
 

@@ -6,17 +6,19 @@ import sys
 from typing import TYPE_CHECKING
 
 from seedless.cli.command import command
-from seedless.cli.options import Settings, token_options
+from seedless.cli.options import token_options
 from seedless.cli.serve.callout import configuration_argument, delegating_workspace, require_serve
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from seedless.cli.workspace import CommandWorkspace
+
 
 @command()
 @configuration_argument
 @token_options
-def issuer(settings: Settings, *, configuration: Path) -> None:
+def issuer(workspace: CommandWorkspace, *, configuration: Path) -> None:
     """Issue users over NATS to whom CONFIG.toml allows.
 
     Any NATS client asks: issuer.user for the jwt of a public key,
@@ -39,10 +41,10 @@ def issuer(settings: Settings, *, configuration: Path) -> None:
 
     path = configuration.absolute()
     delegation = load_issuer(path).delegation
-    workspace = None if delegation is None else delegating_workspace(settings, delegation)
+    delegating = None if delegation is None else delegating_workspace(workspace, delegation)
     log = EventLog(sys.stderr, SERVICE)
 
     async def run() -> None:
-        await IssuerProcess(lambda: load_issuer(path), log, version("seedless"), workspace).run()
+        await IssuerProcess(lambda: load_issuer(path), log, version("seedless"), delegating).run()
 
     asyncio.run(run())

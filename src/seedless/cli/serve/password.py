@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, json_options
 from seedless.errors import InvalidValue, PinError, UsageError
@@ -38,7 +37,7 @@ def password(settings: Settings, *, name: str | None, source: str | None) -> Non
         text = made if name is None else entry(name, made)
     except InvalidValue as error:
         raise UsageError(str(error)) from error
-    printing.emit({"name": name, "password": made}, text, as_json=settings.as_json)
+    settings.emit({"name": name, "password": made}, text)
 
 
 def _typed(name: str | None, source: str | None) -> str:
