@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
+from seedless.app.settings import used_settings
 from seedless.cli import printing
 from seedless.cli.command import group
 from seedless.cli.options import Settings, json_options, store_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.config import config_path
 from seedless.config_edit import add_context, remove_context, select_context
-from seedless.errors import SeedlessError, UsageError
-from seedless.store import expanded, operators
+from seedless.errors import UsageError
+from seedless.store import expanded
 from seedless.text import shown
-
-if TYPE_CHECKING:
-    from seedless.config import ContextEntry
 
 _COLUMNS = ("store", "operator", "token", "pin_source", "policy")
 
@@ -37,10 +35,13 @@ def list_(workspace: CommandWorkspace) -> None:
     Example:
       seedless context list
     """
-    rows = {name: _row(entry) for name, entry in workspace.config.contexts.items()}
+    contexts = workspace.config.contexts
+    rows = {name: printing.members(entry, *_COLUMNS) for name, entry in contexts.items()}
     selected = workspace.config.selected
     names = {name: f"{shown(name)} (selected)" if name == selected else shown(name) for name in rows}
-    cells = [(names[name], *(shown(row[column] or "") for column in _COLUMNS)) for name, row in rows.items()]
+    cells = [
+        (names[name], *(shown(str(row[column] or "")) for column in _COLUMNS)) for name, row in rows.items()
+    ]
     header = ("CONTEXT", "STORE", "OPERATOR", "TOKEN", "PIN SOURCE", "POLICY")
     data = {"configuration": str(config_path(os.environ)), "selected": selected, "contexts": rows}
     text = printing.table(cells, header) if rows else f"{config_path(os.environ)} has no contexts"
@@ -114,11 +115,6 @@ def remove(settings: Settings, *, name: str) -> None:
     settings.emit(data, f"context {name} was removed from {path}")
 
 
-def _row(entry: ContextEntry) -> dict[str, str | None]:
-    values = ((column, getattr(entry, column)) for column in _COLUMNS)
-    return {column: None if value is None else str(value) for column, value in values}
-
-
 @context.command()
 @store_options
 def show(workspace: CommandWorkspace) -> None:
@@ -131,23 +127,7 @@ def show(workspace: CommandWorkspace) -> None:
       seedless context show
       SEEDLESS_CONTEXT=production seedless context show
     """
-    chosen, configuration = workspace.settings, workspace.config
-    try:
-        operator: str | None = workspace.store.operator
-    except SeedlessError:
-        operator = None
-    data = {
-        "configuration": str(config_path(os.environ)),
-        "context": chosen.context,
-        "store": str(workspace.root),
-        "operators": operators(workspace.root),
-        "operator": operator,
-        "token": chosen.token or os.environ.get("SEEDLESS_TOKEN"),
-        "module": os.environ.get("SEEDLESS_MODULE"),
-        "modules": [str(path) for path in configuration.modules],
-        "pin_source": chosen.pin_source or os.environ.get("SEEDLESS_PIN_SOURCE") or configuration.pin_source,
-        "policy": None if workspace.policy_path is None else str(workspace.policy_path),
-    }
+    data = msgspec.to_builtins(used_settings(workspace))
     rows = [(name.replace("_", " "), _text_of(value)) for name, value in data.items()]
     workspace.emit(data, printing.table(rows, ("WHAT", "IS")))
 

@@ -10,7 +10,7 @@ expired. What the key signed for others, and is in no import of this store, is n
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
 
 __all__ = [
-    "AccountKeyReport", "AccountKeyRotation", "DeliverableCreds", "account_key_rotation", "creds_to_deliver",
-    "described",
+    "AccountKeyReport", "AccountKeyRotation", "ConnectedUser", "DeliverableCreds", "account_key_rotation",
+    "connected_users", "creds_to_deliver",
 ]  # fmt: skip
 
 
@@ -122,9 +122,10 @@ class AccountKeyReport(msgspec.Struct, frozen=True, kw_only=True):
     sent: int
 
     @property
-    def still_connected(self) -> tuple[ConnectedClient, ...]:
-        """The clients that are connected by the previous key, as far as servers were asked."""
-        return self.seen.by(str(self.old)) if self.seen and self.old else ()
+    def still_connected(self) -> tuple[ConnectedUser, ...]:
+        """Who is connected by the previous key, as far as servers were asked."""
+        clients = self.seen.by(str(self.old)) if self.seen and self.old else ()
+        return connected_users(clients, self.around)
 
     @property
     def next_step(self) -> str:
@@ -328,7 +329,7 @@ class AccountKeyRotation:
         """Raise `Refused` while a client or a leaf node may be connected through the previous key."""
         clients = seen.by(str(known_replacement(self.replacement).old)) if seen else ()
         if clients:
-            rows = ", ".join(described(client, self.around) for client in clients)
+            rows = ", ".join(map(str, connected_users(clients, self.around)))
             raise Refused(
                 f"{len(clients)} connections still use the old key: {rows}",
                 "give them their new creds and let them connect again; --emergency locks them out",
@@ -350,7 +351,7 @@ class AccountKeyRotation:
         users = ", ".join(map(brief, signed.users)) or "no user that is known"
         clients = seen.by(str(known_replacement(self.replacement).old)) if seen else ()
         rows = [f"this locks out, until they have their new creds: {users}"]
-        rows += [f"  connected now: {described(client, self.around)}" for client in clients]
+        rows += [f"  connected now: {one}" for one in connected_users(clients, self.around)]
         rows += [
             f"  the import {one.index} of {brief(one.importer)} stops until it is pushed"
             for one in signed.activations
@@ -367,12 +368,35 @@ def account_key_rotation(
     return AccountKeyRotation(workspace, around, pair, damaged, key)
 
 
-def described(client: ConnectedClient, around: AccountContext) -> str:
-    """Return who a client is, in a few words."""
+class ConnectedUser(msgspec.Struct, frozen=True, kw_only=True):
+    """A connection: its number at a server, what the client calls itself, and the user by name and key."""
+
+    server: str
+    connection: int
+    name: str
+    user: str | None
+    subject: str
+    address: str
+
+    def __str__(self) -> str:
+        called, who = f", {self.name}" if self.name else "", brief(self.user or self.subject)
+        return f"{who} at {self.server} (connection {self.connection}{called}, {self.address})"
+
+
+def connected_users(clients: Iterable[ConnectedClient], around: AccountContext) -> tuple[ConnectedUser, ...]:
+    """Return *clients* with the names that the store has for their users."""
     names = {jwt.claims.sub: name for name, jwt in around.users.items()}
-    called = f", {client.name}" if client.name else ""
-    who = brief(names.get(client.user, client.user))
-    return f"{who} at {client.server} (connection {client.number}{called}, {client.address})"
+    return tuple(
+        ConnectedUser(
+            server=one.server,
+            connection=one.number,
+            name=one.name,
+            user=names.get(one.user),
+            subject=one.user,
+            address=one.address,
+        )
+        for one in clients
+    )
 
 
 def _without_activations(signed: SignedByKey, pair: KeyReplacement) -> tuple[SignedByKey, Notice]:

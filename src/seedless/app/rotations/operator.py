@@ -117,6 +117,15 @@ class ServersSeen:
         return {server: keys for server, keys in found.items() if keys}
 
 
+class TrustingServer(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom a server trusts: the keys of a rotation (None: not known), and those that nobody lists."""
+
+    server: AccountServer
+    trusts_new: bool | None
+    trusts_old: bool | None
+    trusts_others: tuple[str, ...]
+
+
 class OperatorKeyReport(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a rotation: its keys (None: not known any more), its stage, what was signed and seen.
 
@@ -132,6 +141,22 @@ class OperatorKeyReport(msgspec.Struct, frozen=True, kw_only=True):
     by_old: tuple[str, ...]
     seen: ServersSeen | None
     sent: int
+
+    @property
+    def servers(self) -> tuple[TrustingServer, ...] | None:
+        """What each server reported of whom it trusts; None where none was asked."""
+        if self.seen is None:
+            return None
+        beside = self.seen.beside(self.operator.claims)
+        return tuple(
+            TrustingServer(
+                server=one.server,
+                trusts_new=None if self.new is None else str(self.new) in one.keys,
+                trusts_old=None if self.old is None else str(self.old) in one.keys,
+                trusts_others=beside.get(one.server, ()),
+            )
+            for one in self.seen.trusts
+        )
 
     @property
     def next_step(self) -> str:

@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from seedless.app.rotations.account import creds_to_deliver, described
+from seedless.app.rotations.account import creds_to_deliver
 from seedless.app.rotations.operator import RotationStage
 from seedless.cli import printing
 from seedless.text import brief
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from seedless.app.rotations.account import AccountKeyReport, DeliverableCreds
-    from seedless.app.rotations.operator import OperatorKeyReport
+    from seedless.app.rotations.account import AccountKeyReport, ConnectedUser, DeliverableCreds
+    from seedless.app.rotations.operator import OperatorKeyReport, TrustingServer
     from seedless.cli.workspace import CommandWorkspace
     from seedless.jwt import Jwt
-    from seedless.resolver.connections import ConnectedClient
 
 _SHOWN = 20  # lines of one kind that a person reads
 
@@ -26,7 +25,6 @@ _SHOWN = 20  # lines of one kind that a person reads
 def print_account_key(workspace: CommandWorkspace, report: AccountKeyReport) -> None:
     """Print what came of the rotation of a key of an account."""
     deliver, clients = creds_to_deliver(workspace, report), report.still_connected
-    names = _names(report)
     data = {
         "dry_run": workspace.options.dry_run,
         "account": report.around.name,
@@ -38,7 +36,7 @@ def print_account_key(workspace: CommandWorkspace, report: AccountKeyReport) -> 
         "revoked": list(report.left.revoked),
         "expired": list(report.left.expired),
         "pushed": report.sent if report.seen else None,
-        "connections": [_client_data(client, names) for client in clients] if report.seen else None,
+        "connections": msgspec.to_builtins(clients) if report.seen else None,
         "next": report.next_step,
     }
     workspace.emit(data, text_of(_account_lines(report, deliver, clients)))
@@ -68,7 +66,7 @@ def shortened(rows: Sequence[str]) -> list[str]:
 
 
 def _account_lines(
-    report: AccountKeyReport, deliver: Sequence[DeliverableCreds], clients: Sequence[ConnectedClient]
+    report: AccountKeyReport, deliver: Sequence[DeliverableCreds], clients: Sequence[ConnectedUser]
 ) -> list[str]:
     rows = [f"account {report.around.name}: {_account_change(report)}", f"signed: {counted(report.signed)}"]
     for what, names in (("revoked", report.left.revoked), ("expired", report.left.expired)):
@@ -83,9 +81,7 @@ def _account_lines(
             for one in (deliver if is_new else ())
         ]
     )
-    rows += shortened(
-        [f"still connected by the old key: {described(client, report.around)}" for client in clients]
-    )
+    rows += shortened([f"still connected by the old key: {client}" for client in clients])
     if report.seen is not None and report.seen.leafs:
         rows.append(f"leaf nodes, of which servers do not report by which key: {report.seen.leafs}")
     return [*rows, f"next: {report.next_step}"]
@@ -96,21 +92,6 @@ def _account_change(report: AccountKeyReport) -> str:
         return "no key is replaced"
     done = "was replaced" if report.stage == "finished" else "is replaced"
     return f"{report.old} {done} by {report.new or 'no other'}"
-
-
-def _names(report: AccountKeyReport) -> dict[str, str]:
-    return {jwt.claims.sub: name for name, jwt in report.around.users.items()}
-
-
-def _client_data(client: ConnectedClient, names: Mapping[str, str]) -> dict[str, object]:
-    return {
-        "server": client.server,
-        "connection": client.number,
-        "name": client.name,
-        "user": names.get(client.user),
-        "subject": client.user,
-        "address": client.address,
-    }
 
 
 def print_operator_key(workspace: CommandWorkspace, report: OperatorKeyReport) -> None:
@@ -124,27 +105,16 @@ def print_operator_key(workspace: CommandWorkspace, report: OperatorKeyReport) -
         "signed": [signed_data(jwt) for jwt in report.signed],
         "by_old": list(report.by_old),
         "pushed": report.sent if report.seen else None,
-        "servers": _servers(report),
+        "servers": None if report.servers is None else [_server_data(one) for one in report.servers],
         "by_old_on_servers": list(report.seen.by_old) if report.seen else None,
         "next": report.next_step,
     }
     workspace.emit(data, text_of(_operator_lines(report)))
 
 
-def _servers(report: OperatorKeyReport) -> list[dict[str, object]] | None:
-    if report.seen is None:
-        return None
-    beside = report.seen.beside(report.operator.claims)
-    return [
-        {
-            "server": one.server.name,
-            "id": one.server.id,
-            "trusts_new": None if report.new is None else str(report.new) in one.keys,
-            "trusts_old": None if report.old is None else str(report.old) in one.keys,
-            "trusts_others": list(beside.get(one.server, ())),
-        }
-        for one in report.seen.trusts
-    ]
+def _server_data(one: TrustingServer) -> dict[str, object]:
+    server = {"server": one.server.name, "id": one.server.id}
+    return server | printing.members(one, "trusts_new", "trusts_old", "trusts_others")
 
 
 def _operator_lines(report: OperatorKeyReport) -> list[str]:
@@ -162,15 +132,12 @@ def _operator_lines(report: OperatorKeyReport) -> list[str]:
 def _proven(report: OperatorKeyReport) -> list[str]:
     """Return what the servers report of themselves, a line for each."""
     rows = []
-    beside = report.seen.beside(report.operator.claims) if report.seen else {}
-    for one in report.seen.trusts if report.seen else ():
+    for one in report.servers or ():
         words = []
-        if report.new is not None:
-            words.append(
-                "trusts the new key" if str(report.new) in one.keys else "does not trust the new key"
-            )
-        if one.server in beside:
-            words.append(f"trusts {', '.join(beside[one.server])}, which the operator does not list")
+        if one.trusts_new is not None:
+            words.append("trusts the new key" if one.trusts_new else "does not trust the new key")
+        if one.trusts_others:
+            words.append(f"trusts {', '.join(one.trusts_others)}, which the operator does not list")
         rows.append(f"{one.server}: {'; '.join(words) or 'trusts what the operator lists'}")
     if report.seen and report.seen.by_old:
         rows.append(f"on the servers by the old key: {', '.join(map(brief, report.seen.by_old))}")
