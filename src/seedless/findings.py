@@ -48,8 +48,12 @@ class Finding(msgspec.Struct, frozen=True):
 
     @property
     def place(self) -> str:
-        """Whose claims, and where in them: `account ACME nats.limits.conn`."""
-        return f"{self.about} {self.where}".strip()
+        """Whose claims, and where in them: `account ACME nats.limits.conn`; or a place in a file."""
+        return (
+            self.where
+            if self.about and self.where.startswith(self.about)
+            else f"{self.about} {self.where}".strip()
+        )
 
     def data(self) -> dict[str, str]:
         """Return the finding as --json prints it."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seedless.cli.values import ParsedType
 from seedless.errors import BadKey
 from seedless.nkey import PublicKey, Role
 
@@ -13,28 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class PublicKeyType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
-    """A NATS public key, of one role or of any."""
+def public_key_type(role: Role | None = None) -> ParsedType:
+    """Return the type of a NATS public key, of one *role* or of any."""
 
-    name = "public key"
-
-    def __init__(self, role: Role | None = None) -> None:
-        """Take the *role* that the key must have."""
-        self.role = role
-
-    def convert(
-        self, value: str | PublicKey, param: click.Parameter | None, ctx: click.Context | None
-    ) -> PublicKey:
-        """Read the key."""
-        if isinstance(value, PublicKey):
-            return value
+    def parse(text: str) -> PublicKey:
         try:
-            key = PublicKey.parse(value)
+            key = PublicKey.parse(text)
         except BadKey as error:
-            self.fail(f"{error.message} ({error.hint})" if error.hint else error.message, param, ctx)
-        if self.role is not None and key.role is not self.role:
-            self.fail(f"{key} is not the key of an {self.role.name.lower()}", param, ctx)
+            raise ValueError(f"{error.message} ({error.hint})" if error.hint else error.message) from error
+        if role is not None and key.role is not role:
+            raise ValueError(f"{key} is not the key of an {role.name.lower()}")
         return key
+
+    return ParsedType("public key", parse)
 
 
 def public_key_option(role: Role) -> Callable[[Any], Any]:
@@ -42,7 +34,7 @@ def public_key_option(role: Role) -> Callable[[Any], Any]:
     return click.option(
         "--public-key",
         "-k",
-        type=PublicKeyType(role),
+        type=public_key_type(role),
         metavar=f"{role.value}…",
         help="A key that exists already; without it one is made.",
     )

@@ -7,22 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seedless.app.key_names import known_titles, with_titles
+from seedless.app.key_names import known_titles
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import lint_options
+from seedless.cli.render.findings import finding_lines
 from seedless.cli.values import PATH
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import ExitCode
-from seedless.findings import Finding, Severity
-from seedless.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from seedless.app.lint import LintReport
-
-_COLOURS = dict.fromkeys(Severity, "yellow") | {Severity.ERROR: "red"}
 
 
 @command()
@@ -66,20 +61,10 @@ def print_lint(workspace: CommandWorkspace, report: LintReport, *, strict: bool)
     found = ", ".join(f"{_plural(n, str(severity))}" for severity, n in report.counted.items() if n)
     summary = f"{_plural(report.looked_at, 'file')} looked at: {found or 'nothing found'}"
     summary += f", {len(report.waived)} waived" if report.waived else ""
-    lines = [line for finding in report.findings for line in _lines(finding, str(finding.severity), titles)]
-    lines += [line for finding in report.waived for line in _lines(finding, "waived", titles)]
+    lines = [line for finding in report.findings for line in finding_lines(finding, titles)]
+    lines += [line for finding in report.waived for line in finding_lines(finding, titles, "waived")]
     workspace.emit(data, "\n".join([*lines, summary]))
     return ExitCode.OK if holds else ExitCode.FINDINGS
-
-
-def _lines(finding: Finding, word: str, titles: Mapping[str, str]) -> Iterator[str]:
-    place = finding.place
-    if finding.where.startswith(finding.about):  # a place in a configuration names the file itself
-        place = finding.where or finding.about
-    mark = click.style(f"{word}:", fg=_COLOURS[finding.severity])
-    yield f"{mark} {printable(f'{finding.code} {place}: {with_titles(finding.text, titles)}')}"
-    if finding.hint:
-        yield f"  hint: {printable(finding.hint)}"
 
 
 def _plural(number: int, noun: str) -> str:

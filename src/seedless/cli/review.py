@@ -14,9 +14,9 @@ from seedless.app.key_names import known_titles, with_titles
 from seedless.app.pipeline import usual_lines
 from seedless.change import Statement
 from seedless.cli import consent, printing
+from seedless.cli.render.findings import finding_lines
 from seedless.diff import AccountClaims, Difference, Effect, Wording, diff_change
 from seedless.diff.line import word
-from seedless.findings import Severity
 from seedless.text import shown
 from seedless.units import moment
 
@@ -34,7 +34,6 @@ R = TypeVar("R")
 
 _EFFECTS = {Effect.WIDENS: "red", Effect.CHANGES: None, Effect.NARROWS: "green"}
 _KEY_IN_BRACKETS = re.compile(r" \(([AOU][A-Z2-7]{55})\)")
-_COLOURS = dict.fromkeys(Severity, "yellow") | {Severity.ERROR: "red"}
 
 
 def sign_preview(
@@ -137,11 +136,8 @@ def show_findings(workspace: CommandWorkspace, report: Report) -> None:
     # One error alone is what the command ends with, and is reported there.
     reported_at_the_end = report.errors if len(report.errors) == 1 else ()
     for finding in (finding for finding in report.findings if finding not in reported_at_the_end):
-        mark = click.style(f"{finding.severity}:", fg=_COLOURS.get(finding.severity))
-        text = f"{finding.code} {finding.place}: {with_titles(finding.text, titles)}"
-        printing.report(f"{mark} {printing.printable(text)}")
-        if finding.hint:
-            printing.report(f"  hint: {printing.printable(finding.hint)}")
+        for row in finding_lines(finding, titles):
+            printing.report(row)
 
 
 def placed(store_write: StoreWrite) -> str:

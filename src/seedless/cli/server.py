@@ -10,7 +10,7 @@ from seedless import server_config
 from seedless.app.server_configuration import ResolverKind, server_configuration
 from seedless.cli import consent
 from seedless.cli.command import group
-from seedless.cli.key_options import PublicKeyType
+from seedless.cli.key_options import public_key_type
 from seedless.cli.options import Settings, configuration_options, replacing_options
 from seedless.cli.values import PATH, output_option
 from seedless.cli.workspace import CommandWorkspace
@@ -35,7 +35,7 @@ def server() -> None:
     "--nkey",
     "nkeys",
     multiple=True,
-    type=PublicKeyType(Role.USER),
+    type=public_key_type(Role.USER),
     metavar="U…",
     help="No accounts: bare NKey users.",
 )

@@ -30,36 +30,35 @@ class Moment(msgspec.Struct, frozen=True):
         return units.parse_moment(self.text)
 
 
-class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
-    """`30d`, `12h`, `6M`, `1y`, a date or time (UTC unless it names a zone), Unix seconds, or 0 for none."""
+def moment(text: str) -> Moment:
+    """Read `30d`, `12h`, `1y`, a date or time (UTC unless it names a zone), Unix seconds, or 0 for none."""
+    found = Moment(text)
+    try:
+        found.at(0)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{quoted(text)} is no time: write 30d, 12h, 1y, 2027-01-31 or 0 for none") from None
+    return found
 
-    name = "time"
 
-    def convert(
-        self, value: str | Moment, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Moment:
-        """Check that *value* can be read."""
-        moment = value if isinstance(value, Moment) else Moment(value)
-        try:
-            moment.at(0)
-        except (ValueError, OverflowError):
-            self.fail(
-                f"{quoted(moment.text)} is no time: write 30d, 12h, 1y, 2027-01-31 or 0 for none", param, ctx
-            )
-        return moment
+def time_range(text: str) -> TimeRange:
+    """Read a daily span of time, `08:00:00-18:00:00`; whether servers can read it is a rule's business."""
+    start, dash, end = (part.strip() for part in text.partition("-"))
+    if not (start and dash and end) or "-" in end:
+        raise ValueError(f"{quoted(text)} is no span of a day: write 08:00:00-18:00:00")
+    return TimeRange(start=start, end=end)
 
 
 class ParsedType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
-    """A whole number with units, read by *parse*, which raises ValueError for what is none."""
+    """What *parse* reads, which raises ValueError with a sentence for what it cannot."""
 
-    def __init__(self, name: str, parse: Callable[[str], int]) -> None:
+    def __init__(self, name: str, parse: Callable[[str], object]) -> None:
         """Take what it is, for the help, and how it is read."""
         self.name = name
         self._parse = parse
 
-    def convert(self, value: str | int, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the number."""
-        if isinstance(value, int):
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - click's
+        """Return what *value* is; a default may have been read already."""
+        if not isinstance(value, str):
             return value
         try:
             return self._parse(value)
@@ -67,24 +66,7 @@ class ParsedType(click.ParamType):  # type: ignore[type-arg]  # generic in new v
             self.fail(str(error), param, ctx)
 
 
-class TimeRangeType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
-    """A daily span of time, `08:00:00-18:00:00`; whether servers can read it is a rule's business."""
-
-    name = "time range"
-
-    def convert(
-        self, value: str | TimeRange, param: click.Parameter | None, ctx: click.Context | None
-    ) -> TimeRange:
-        """Return start and end."""
-        if isinstance(value, TimeRange):
-            return value
-        start, dash, end = (part.strip() for part in value.partition("-"))
-        if not (start and dash and end) or "-" in end:
-            self.fail(f"{quoted(value)} is no span of a day: write 08:00:00-18:00:00", param, ctx)
-        return TimeRange(start=start, end=end)
-
-
-MOMENT = MomentType()
+MOMENT = ParsedType("time", moment)
 SIZE = ParsedType("bytes", units.parse_number)
 """`512`, `10K`, `4MiB`, `1.5G`, or -1 for no limit."""
 COUNT = ParsedType("count", units.parse_number)
@@ -92,7 +74,7 @@ DURATION = ParsedType("duration", units.parse_duration)
 """As Go writes it, `1h30m` or `500ms`, in nanoseconds."""
 SPAN = ParsedType("span", units.parse_span)
 """`90s`, `12h`, `30d`, `1y`, in seconds: the most that it can be."""
-TIME_RANGE = TimeRangeType()
+TIME_RANGE = ParsedType("time range", time_range)
 PATH = click.Path(path_type=Path)
 
 

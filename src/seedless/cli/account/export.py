@@ -27,7 +27,7 @@ from seedless.cli.command import group
 from seedless.cli.edits import EditPreview, edit_options
 from seedless.cli.key_options import issuer_option
 from seedless.cli.options import combined, store_options
-from seedless.cli.values import DURATION, MOMENT, Moment
+from seedless.cli.values import DURATION, MOMENT, Moment, ParsedType
 from seedless.cli.workspace import CommandWorkspace
 from seedless.text import quoted, shown
 from seedless.trust import EVERYONE
@@ -35,28 +35,22 @@ from seedless.trust import EVERYONE
 _RESPONSES = ("Singleton", "Stream", "Chunked")
 
 
-class SamplingType(click.ParamType):  # type: ignore[type-arg]  # generic in new versions of click only
-    """How often latency is measured: a percentage, 1 to 100, or `header` for when headers ask for it."""
-
-    name = "sampling"
-
-    def convert(
-        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | str:
-        """Return the percentage, or `headers`."""
-        if isinstance(value, int) or value.lower() in {"header", "headers"}:
-            return value if isinstance(value, int) else "headers"
-        digits = value.removesuffix("%")
-        if not (digits.isascii() and digits.isdecimal() and 1 <= int(digits) <= 100):  # noqa: PLR2004 - percent
-            self.fail(f"{quoted(value)} is no sampling: write 1 to 100, or header", param, ctx)
-        return int(digits)
+def _sampling(text: str) -> int | str:
+    """Read how often latency is measured: a percentage, 1 to 100, or `header` for when headers ask for it."""
+    if text.lower() in {"header", "headers"}:
+        return "headers"
+    digits = text.removesuffix("%")
+    if not (digits.isascii() and digits.isdecimal() and 1 <= int(digits) <= 100):  # noqa: PLR2004 - percent
+        raise ValueError(f"{quoted(text)} is no sampling: write 1 to 100, or header")
+    return int(digits)
 
 
+_SAMPLING = ParsedType("sampling", _sampling)
 _EXPORT = (
     click.option("--name", "-n", metavar="TEXT", help="What to call it."),
     click.option("--private/--public", "-p", "token_req", default=None, help="Only with an activation."),
     click.option("--latency", metavar="SUBJECT", help="Where the latency of a service is published."),
-    click.option("--sampling", type=SamplingType(), metavar="PERCENT|header", help="How often it is taken."),
+    click.option("--sampling", type=_SAMPLING, metavar="PERCENT|header", help="How often it is taken."),
     click.option(
         "--response-type", type=click.Choice(_RESPONSES, case_sensitive=False), help="How a service answers."
     ),

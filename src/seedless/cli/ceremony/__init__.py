@@ -6,7 +6,7 @@ from seedless.cli.lazy import LazyGroup
 
 _COMMANDS = {
     "keygen": ("keygen", "Create an operator's keys, and the policy that pins it."),
-    "keys": ("keys", "Register the keys of a keygen in the inventory."),
+    "keys": ("inventory", "Register the keys of a keygen in the inventory."),
     "prepare": ("prepare", "Create a request from a plan or a key specification."),
     "review": ("review", "Check and show a request, without token or PIN."),
     "witness": ("witness", "Sign that you have reviewed a request."),

@@ -1,4 +1,4 @@
-"""`seedless ceremony inventory`: the keys of the transcripts beside what the tokens show."""
+"""`seedless ceremony inventory` and `ceremony keys`: keys of ceremonies beside inventory and tokens."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from seedless import file_kind
+from seedless.ceremony import documents
 from seedless.cli import printing
+from seedless.cli.ceremony import options
 from seedless.cli.command import command
-from seedless.cli.options import token_options
+from seedless.cli.options import token_options, write_options
+from seedless.cli.render.keygen import key_data, key_line
 from seedless.errors import ExitCode
 from seedless.text import shown
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from seedless.cli.workspace import CommandWorkspace
 
 
@@ -37,3 +43,24 @@ def inventory(workspace: CommandWorkspace, *, offline: bool) -> int:
     workspace.emit({"keys": rows}, table)
     is_same = all(one.state in {"present", "not looked for"} for one in states)
     return ExitCode.OK if is_same else ExitCode.FINDINGS
+
+
+@command()
+@click.argument("file", type=options.FILE)
+@write_options
+def keys(workspace: CommandWorkspace, *, file: Path) -> None:
+    """Register the keys of a keygen in the inventory.
+
+    Each statement is verified: it is signed by the key that it is about. The inventory then knows the keys by
+    their names, so that commands take them up; where their token is, it cannot be reached from here.
+
+    \b
+    Example:
+      seedless ceremony keys keys.json
+    """
+    is_dry = workspace.options.dry_run
+    made = workspace.ceremonies.keys(
+        documents.read(file, file_kind.KEYS, file_kind.KEY_RESULT), record=not is_dry
+    )
+    data = {"keys": [key_data(one) for one in made], "dry_run": is_dry}
+    workspace.emit(data, "\n".join(map(key_line, made)))

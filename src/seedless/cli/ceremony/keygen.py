@@ -14,7 +14,7 @@ from seedless.cli.ceremony.confirmation import confirmed
 from seedless.cli.ceremony.options import FILE
 from seedless.cli.command import command
 from seedless.cli.device_info import device_info_option, read_device_info
-from seedless.cli.key_options import PublicKeyType
+from seedless.cli.key_options import public_key_type
 from seedless.cli.options import change_options
 from seedless.cli.recovery.options import ways_option
 from seedless.cli.render.keygen import emit_created, request_data, show_request
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--add", type=FILE, metavar="FILE", help="The keys that were made before, on another token.")
 @click.option(
-    "--witness", multiple=True, type=PublicKeyType(), metavar="PUBKEY", help="A witness, for the policy."
+    "--witness", multiple=True, type=public_key_type(), metavar="PUBKEY", help="A witness, for the policy."
 )
 @click.option("--witnesses", type=click.IntRange(1), metavar="N", help="How many of them must have signed.")
 @click.option(

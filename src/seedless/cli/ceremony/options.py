@@ -10,7 +10,7 @@ import click
 from seedless import file_kind
 from seedless.ceremony import documents
 from seedless.ceremony.judgement import EVERYTHING
-from seedless.cli.key_options import PublicKeyType
+from seedless.cli.key_options import public_key_type
 from seedless.errors import BadKey
 from seedless.nkey import PublicKey, Role
 from seedless.store import atomic
@@ -26,7 +26,7 @@ output_option = click.option(
     help="Write it here (0600); a file that exists is not replaced.",
 )  # fmt: skip
 operator_key_option = click.option(
-    "--operator-key", required=True, type=PublicKeyType(Role.OPERATOR), metavar="O…",
+    "--operator-key", required=True, type=public_key_type(Role.OPERATOR), metavar="O…",
     help="The public key of the operator that is pinned.",
 )  # fmt: skip
 expect_option = click.option(

@@ -14,7 +14,7 @@ from seedless.cli.command import command
 from seedless.cli.options import reset_time_option, write_options
 from seedless.cli.render.ceremony import digest_lines, words_data
 from seedless.cli.render.keygen import request_data
-from seedless.cli.values import Moment, MomentType
+from seedless.cli.values import MOMENT, Moment
 from seedless.store import atomic
 from seedless.text import shown
 
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 @click.option("--reason", required=True, metavar="TEXT", help="Why it is to be signed; it is read aloud.")
 @click.option("--by", metavar="NAME", help="Who prepares it [default: the login name].")
 @click.option(
-    "--expires", type=MomentType(), default="7d", show_default=True, metavar="TIME",
+    "--expires", type=MOMENT, default="7d", show_default=True, metavar="TIME",
     help="Expiry: the request is not signed afterwards.",
 )  # fmt: skip
 @click.option(
-    "--at", type=MomentType(), metavar="TIME",
+    "--at", type=MOMENT, metavar="TIME",
     help="When the jwts are issued, for the same bytes again [default: now].",
 )  # fmt: skip
 @reset_time_option

@@ -14,7 +14,7 @@ from seedless.cli.ceremony import options
 from seedless.cli.ceremony.confirmation import confirmed
 from seedless.cli.command import command
 from seedless.cli.key.import_ import warn_of_open_file
-from seedless.cli.key_options import PublicKeyType
+from seedless.cli.key_options import public_key_type
 from seedless.cli.options import ceremony_options
 from seedless.cli.render.ceremony import show_review, show_tokens
 from seedless.cli.render.keygen import show_request
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @command()
 @options.request_argument
 @click.option("--key-file", type=options.FILE, metavar="FILE", help="Your key: a file with its seed.")
-@click.option("--key", type=PublicKeyType(), metavar="PUBKEY", help="Your key, on a token.")
+@click.option("--key", type=public_key_type(), metavar="PUBKEY", help="Your key, on a token.")
 @options.first_use_option
 @options.expect_option
 @options.clock_checked_option

@@ -8,7 +8,7 @@ import click
 
 from seedless.cli import edits
 from seedless.cli.command import command
-from seedless.cli.key_options import PublicKeyType, issuer_option
+from seedless.cli.key_options import issuer_option, public_key_type
 from seedless.cli.options import push_options
 from seedless.cli.remote import open_servers, remote_options, without_servers_option
 from seedless.cli.review import sign_preview
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @command()
 @click.argument("account")
-@click.argument("keys", nargs=-1, type=PublicKeyType(Role.ACCOUNT), metavar="[KEY]...")
+@click.argument("keys", nargs=-1, type=public_key_type(Role.ACCOUNT), metavar="[KEY]...")
 @click.option("--now", is_flag=True, help="Although what they have signed is valid: it ends with them.")
 @issuer_option
 @without_servers_option

@@ -8,7 +8,7 @@ import click
 
 from seedless.cli.command import command
 from seedless.cli.delegate.options import file_option, print_added, span_option
-from seedless.cli.key_options import PublicKeyType, issuer_option
+from seedless.cli.key_options import issuer_option, public_key_type
 from seedless.cli.options import push_options
 from seedless.cli.remote import open_servers, remote_options, without_servers_option
 from seedless.cli.review import sign_preview
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @command()
-@click.argument("key", type=PublicKeyType(Role.ACCOUNT))
+@click.argument("key", type=public_key_type(Role.ACCOUNT))
 @span_option
 @file_option
 @issuer_option

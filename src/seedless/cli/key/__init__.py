@@ -9,7 +9,7 @@ _COMMANDS = {
     "list": ("show", "List the inventory of keys."),
     "show": ("show", "Show one key: its place, and its attributes."),
     "import": ("import_", "Put keys whose seeds exist already on the token."),
-    "public": ("public", "Print the public key of a seed."),
+    "public": ("import_", "Print the public key of a seed."),
     "export": ("export", "Copy the seeds of users and curve keys into a folder."),
     "register": ("register", "Register keys that are on the token in the inventory."),
     "audit": ("audit", "Show the attributes of every key; exit 3 when one can leave."),

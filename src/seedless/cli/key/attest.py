@@ -10,7 +10,7 @@ import msgspec
 
 from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.key_options import PublicKeyType
+from seedless.cli.key_options import public_key_type
 from seedless.cli.options import attest_options
 from seedless.cli.values import PATH
 from seedless.cli.workspace import CommandWorkspace
@@ -24,7 +24,7 @@ _PROVES = "this proves where the key was created; not who holds the device, nor 
 
 
 @command()
-@click.argument("public_key", type=PublicKeyType(), metavar="PUBLIC_KEY")
+@click.argument("public_key", type=public_key_type(), metavar="PUBLIC_KEY")
 @click.option(
     "--certificate", "-c", "files", type=PATH, multiple=True, metavar="FILE",
     help="Certificates, in PEM or DER: of the key, of the device, and those up to the root.",

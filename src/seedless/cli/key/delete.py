@@ -8,7 +8,7 @@ import click
 
 from seedless.cli import consent, printing
 from seedless.cli.command import command
-from seedless.cli.key_options import PublicKeyType
+from seedless.cli.key_options import public_key_type
 from seedless.cli.options import change_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @command()
-@click.argument("public_key", required=False, type=PublicKeyType(), metavar="PUBLIC_KEY")
+@click.argument("public_key", required=False, type=public_key_type(), metavar="PUBLIC_KEY")
 @click.option("--name", "-n", metavar="NAME", help="The name of the key; nobody is asked for it then.")
 @click.option("--lost", "is_lost", is_flag=True, help="Its token is gone: only the inventory changes.")
 @change_options

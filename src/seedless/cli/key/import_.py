@@ -1,4 +1,4 @@
-"""`seedless key import`: keys whose seeds exist already, from a file, a folder or stdin, put on a token."""
+"""`seedless key import` and `key public`: keys whose seeds exist already, from a file, a folder or stdin."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from seedless.app.keys import ON_TOKENS
 from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.input_files import parsed_key, read_input
-from seedless.cli.options import Settings, change_options
+from seedless.cli.options import Settings, change_options, json_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
 from seedless.key_store import is_open_to_others
@@ -123,3 +123,24 @@ def warn_of_open_file(path: Path) -> None:
     """Report it where others on this machine can read the file of a seed."""
     if is_open_to_others(path):
         printing.report(f"warning: others on this machine can read {shown(path)}, and may have done so")
+
+
+@command()
+@click.argument("file", default="-", metavar="[FILE]")
+@click.option("--fingerprint", is_flag=True, help="Also print a short fingerprint, to compare keys aloud.")
+@json_options
+def public(settings: Settings, *, file: str, fingerprint: bool) -> None:
+    """Print the public key of a seed.
+
+    FILE is a key file (.nk) or a creds file; without one, or with -, the seed is read from stdin. It is never
+    an argument, and nothing of it is printed.
+
+    \b
+    Example:
+      seedless key public ORDERS.nk
+      seedless key public --fingerprint < ORDERS.nk
+    """
+    key = read_key(file).public_key
+    data = {"public_key": str(key), "role": key.role.name.lower(), "fingerprint": key.fingerprint}
+    text = f"{key}  {key.fingerprint}" if fingerprint else str(key)
+    settings.emit(data, text)

@@ -12,7 +12,7 @@ from seedless.app.backups import key_backups
 from seedless.app.key_list import list_keys
 from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.key_options import PublicKeyType
+from seedless.cli.key_options import public_key_type
 from seedless.cli.options import token_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.nkey import PublicKey, Role
@@ -165,7 +165,7 @@ _LABELS = 20  # characters
 
 
 @command()
-@click.argument("public_key", type=PublicKeyType(), metavar="PUBLIC_KEY")
+@click.argument("public_key", type=public_key_type(), metavar="PUBLIC_KEY")
 @token_options
 def show(workspace: CommandWorkspace, *, public_key: PublicKey) -> None:
     """Show one key: its place, and its attributes.

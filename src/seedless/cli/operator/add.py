@@ -6,7 +6,7 @@ import click
 
 from seedless.cli.claims_options import ClaimsOptions, operator_claims
 from seedless.cli.command import command
-from seedless.cli.key_options import PublicKeyType, public_key_option
+from seedless.cli.key_options import public_key_option, public_key_type
 from seedless.cli.options import sign_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
@@ -20,7 +20,7 @@ from seedless.nkey import PublicKey, Role
 @click.option("--sys", "-s", "with_system", is_flag=True, help="Also make the system account and its user.")
 @click.option(
     "--sys-public-key",
-    type=PublicKeyType(Role.ACCOUNT),
+    type=public_key_type(Role.ACCOUNT),
     metavar="A…",
     help="Also create the system account, with a key that exists already.",
 )

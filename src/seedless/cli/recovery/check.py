@@ -9,7 +9,7 @@ import msgspec
 
 from seedless.app import recovery
 from seedless.cli.command import command
-from seedless.cli.key_options import PublicKeyType
+from seedless.cli.key_options import public_key_type
 from seedless.cli.options import Settings, json_options
 from seedless.cli.recovery.options import PATH, record_argument, warn_of_recorders, ways_option
 from seedless.errors import ExitCode, UsageError
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     help="Verify the transcript of a restore instead: no share is typed.",
 )  # fmt: skip
 @click.option(
-    "--operator-key", type=PublicKeyType(Role.OPERATOR), metavar="O…",
+    "--operator-key", type=public_key_type(Role.OPERATOR), metavar="O…",
     help="The public key of the operator that is pinned, which the record has to list.",
 )  # fmt: skip
 @ways_option

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless.cli.command import command
-from seedless.cli.key_options import PublicKeyType
+from seedless.cli.key_options import public_key_type
 from seedless.cli.options import combined, sign_options
 from seedless.cli.remote import remote_options, without_servers_option
 from seedless.errors import UsageError
@@ -41,7 +41,7 @@ def _rotation_options(role: Role, key: str) -> Callable[[Any], Any]:
     which = click.option("--key", metavar=key, help="The key that is replaced [default: the only one].")
     new = click.option(
         "--new-key",
-        type=PublicKeyType(role),
+        type=public_key_type(role),
         metavar=f"{role.value}…",
         help="The replacement key; without it one is made on the token.",
     )

@@ -14,7 +14,7 @@ _COMMANDS = {
     "rename": ("edit", "Rename a user."),
     "delete": ("delete", "Delete users of an account."),
     "import": ("import_", "Import a user's jwt that was created elsewhere."),
-    "context": ("context", "Write a context for the `nats` command."),
+    "context": ("creds", "Write a context for the `nats` command."),
 }
 
 user = LazyGroup(
