@@ -161,8 +161,8 @@ def key_line(made: CeremonyKey) -> str:
 
 def key_data(made: CeremonyKey) -> dict[str, Any]:
     """Return a key that was created as --json prints it."""
-    role, said = made.public_key.role.name.lower(), dict(made.driver_report)
+    role, reported = made.public_key.role.name.lower(), dict(made.driver_report)
     return printing.members(made, "public_key", "name", "holder", "uri", "at") | {
         "role": role,
-        "the_driver_says": said,
+        "the_driver_says": reported,
     }
