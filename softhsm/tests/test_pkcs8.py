@@ -102,6 +102,20 @@ def test_the_pairs_share_the_token_of_the_test(passes: Callable[..., None]) -> N
     """)
 
 
+def test_the_text_of_a_ready_pair_goes_on_another_token_too(passes: Callable[..., None]) -> None:
+    passes("""
+    def test_it(softhsm_ec_key, softhsm_tokens):
+        for token in softhsm_tokens:
+            token.import_pkcs8(softhsm_ec_key.private_pem, label="spare", id=b"s")
+            with opened(token) as session:
+                key = session.get_key(ObjectClass.PRIVATE_KEY, label="spare")
+                raw = key.sign(DIGEST, mechanism=Mechanism.ECDSA)
+                r, s = int.from_bytes(raw[:32]), int.from_bytes(raw[32:])
+                signature = utils.encode_dss_signature(r, s)
+                public_of(softhsm_ec_key).verify(signature, b"message", ec.ECDSA(hashes.SHA256()))
+    """)
+
+
 def test_a_marker_gives_as_many_tokens_as_it_says_or_one_for_each_label(passes: Callable[..., None]) -> None:
     passes(
         """

@@ -59,12 +59,13 @@ class Token:
         objects = templates(seed, label=label, id=id)
         _run(self, "create_objects", serial=self.serial, pin=self.pin, templates=objects)
 
-    def import_pkcs8(self, data: bytes, *, label: str, id: bytes) -> None:  # noqa: A002 - CKA_ID's own name
+    def import_pkcs8(self, data: bytes | str, *, label: str, id: bytes) -> None:  # noqa: A002 - CKA_ID's own name
         """Store the RSA, EC or Ed25519 key of a PKCS#8 file (PEM or DER), as `import_ed25519` does.
 
         An RSA key may sign and decrypt, an EC key sign and derive. SoftHSMError for a file that is none, that
         is encrypted, for a key of another kind, and if the token refuses.
         """
+        data = data.encode() if isinstance(data, str) else data
         objects = _pkcs8.templates(data, label=label, id=id)
         _run(self, "create_objects", serial=self.serial, pin=self.pin, templates=objects)
 

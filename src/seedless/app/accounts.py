@@ -216,8 +216,9 @@ Targets = tuple[WeightedMapping, ...]
 class Mappings:
     """Where messages of a subject go in an account.
 
-    Several targets share them by their weights, which make at most 100 percent together; what is left of it
-    stays with the source. A cluster has weights of its own.
+    Several targets share them by their weights, which make at most 100 percent together. What is left stays
+    with the source, unless the source is among the targets: then servers drop it. A cluster has weights of
+    its own.
     """
 
     def __init__(self, workspace: Workspace) -> None:
