@@ -142,6 +142,17 @@ def test_five_commands_lead_from_nothing_to_the_first_signed_jwt() -> None:
     ]
 
 
+def test_the_commands_of_the_page_about_softhsm_run_one_after_the_other(newcomer: Newcomer) -> None:
+    page = (_ROOT / "docs/howto/softhsm.md").read_text("utf-8")
+    commands = [line.split() for line in re.findall(r"^\$ seedless (.+)$", page, re.MULTILINE)]
+    assert len(commands) == 5
+    for words in commands:
+        more = ["--so-pin-source", newcomer.env["SEEDLESS_PIN_SOURCE"]] if words[1] == "init" else []
+        done = newcomer.run(*words, *more, *(["--yes"] if words[1] in {"init", "new"} else []))
+        assert done.returncode == 0, (words, done.stderr)
+    assert re.search(r"^account +ORDERS +A\S+ .*ACME", done.stdout, re.MULTILINE)
+
+
 def init(newcomer: Newcomer, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
     so_pin = newcomer.env["SEEDLESS_PIN_SOURCE"]
     return newcomer.run("token", "init", "--label", "ACME", "--so-pin-source", so_pin, "--yes", *words, **env)
