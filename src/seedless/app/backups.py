@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 from seedless.claims import Operator, signing_key
-from seedless.errors import ModuleError, NotConnected, NoToken, SeedlessError, TokenError
+from seedless.errors import ModuleError, NotConnected, NoToken, TokenError
 from seedless.nkey import PublicKey, Role
 from seedless.recovery import kept
 from seedless.spares import Backup, backups, substitutes
-from seedless.store import open_store, operators
+from seedless.store import open_store, operators, readable
 from seedless.text import quoted, shown
 from seedless.units import moment
 
@@ -116,12 +115,8 @@ def _is_judged(change: Change) -> bool:
 
 def _claims(workspace: Workspace, operator: str) -> Iterator[Claims[object]]:
     """Yield the claims of *operator* and its accounts, as far as they can be read."""
-    store = open_store(workspace.root, operator)
-    for address in ((), *((name,) for name in store.children())):
-        with contextlib.suppress(SeedlessError):  # verify and lint report it
-            jwt = store.get(*address)
-            if jwt is not None:
-                yield jwt.claims
+    for _, jwt in readable(open_store(workspace.root, operator), Role.OPERATOR, Role.ACCOUNT):
+        yield jwt.claims
 
 
 def unspared_keys(workspace: Workspace) -> frozenset[str]:

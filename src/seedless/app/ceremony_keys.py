@@ -5,8 +5,9 @@ Where they are is found before any PIN is asked.
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -186,7 +187,7 @@ class NewCeremonyKeys(Struct, frozen=True, kw_only=True):
 
     keys: tuple[NewKey, ...]
     holder: str
-    job: NewKeysJob
+    job: Callable[[NewCeremonyKeys, Path, Path | None], CreatedKeys]
     previous: tuple[tuple[CeremonyKey, str], ...] = ()
     witnesses: tuple[str, ...] = ()
     threshold: int = 0
@@ -203,36 +204,25 @@ class NewCeremonyKeys(Struct, frozen=True, kw_only=True):
         Each key signs a statement about itself; a ledger is begun for the operator. Raise `UsageError` for
         files that exist, and for a policy without a key of an operator; `TokenError` and `PinError`.
         """
-        return self.job.run(self, Path(output), None if policy is None else Path(policy))
+        return self.job(self, Path(output), None if policy is None else Path(policy))
 
 
-class NewKeysJob:
-    """How keys are created; no value, and never shown."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        """Bind to *workspace*."""
-        self._workspace = workspace
-
-    def __repr__(self) -> str:
-        return "NewKeysJob()"
-
-    def run(self, new: NewCeremonyKeys, output: Path, policy: Path | None) -> CreatedKeys:
-        """Create the keys of *new*, see `NewCeremonyKeys.create`."""
-        workspace = self._workspace
-        for path in (output, *([policy] if policy else [])):
-            atomic.require_new(path)  # before a key is created
-        workspace.refresh()
-        lock = root_lock(workspace.root).held(workspace.observer.waits)
-        with lock, open_tokens(workspace, writable=True) as tokens:
-            entries = tokens.create_and_report(new.keys)
-            made = [_stated(tokens, entries[one], new.holder, workspace.now) for one in new.keys]
-            everything = (*new.previous, *made)
-            keys = tuple(one for one, _ in everything)
-            data = to_bytes([text for _, text in everything])
-            text = _policy(new, keys) if policy else ""
-            files = {output: data.decode()} | ({policy: text} if policy else {})
-            atomic.write_new(files, begun_ledger(workspace, keys) | tokens.reported())
-        return CreatedKeys(keys=keys, result=data, policy=text)
+def _create(workspace: Workspace, new: NewCeremonyKeys, output: Path, policy: Path | None) -> CreatedKeys:
+    """Create the keys of *new*, see `NewCeremonyKeys.create`."""
+    for path in (output, *([policy] if policy else [])):
+        atomic.require_new(path)  # before a key is created
+    workspace.refresh()
+    lock = root_lock(workspace.root).held(workspace.observer.waits)
+    with lock, open_tokens(workspace, writable=True) as tokens:
+        entries = tokens.create_and_report(new.keys)
+        made = [_stated(tokens, entries[one], new.holder, workspace.now) for one in new.keys]
+        everything = (*new.previous, *made)
+        keys = tuple(one for one, _ in everything)
+        data = to_bytes([text for _, text in everything])
+        text = _policy(new, keys) if policy else ""
+        files = {output: data.decode()} | ({policy: text} if policy else {})
+        atomic.write_new(files, begun_ledger(workspace, keys) | tokens.reported())
+    return CreatedKeys(keys=keys, result=data, policy=text)
 
 
 def new_keys(
@@ -261,7 +251,7 @@ def new_keys(
     return NewCeremonyKeys(
         keys=wanted,
         holder=holder,
-        job=NewKeysJob(workspace),
+        job=functools.partial(_create, workspace),
         previous=before,
         witnesses=witnesses,
         threshold=threshold,

@@ -5,8 +5,9 @@ Where they lie on a machine, with its ledger and its transcripts, and which have
 
 from __future__ import annotations
 
+import functools
 import getpass
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,7 +93,7 @@ class Abandonment(Struct, frozen=True, kw_only=True):
     request: CeremonyRequest
     signed: int
     transcript: str
-    job: AbandonmentJob
+    job: Callable[[Abandonment], None]
 
     def record(self) -> None:
         """Write into the ledger that the request is never signed again.
@@ -100,35 +101,24 @@ class Abandonment(Struct, frozen=True, kw_only=True):
         Raise `UsageError` where it has ended since, `StoreError` where more was signed since: what somebody
         agreed to give up is another ceremony then.
         """
-        self.job.run(self)
+        self.job(self)
 
 
-class AbandonmentJob:
-    """How a ceremony is given up; no value, and never agreed."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        """Bind to *workspace*."""
-        self._workspace = workspace
-
-    def __repr__(self) -> str:
-        return "AbandonmentJob()"
-
-    def run(self, agreed: Abandonment) -> None:
-        """Record *agreed*, see `Abandonment.record`."""
-        workspace = self._workspace
-        with root_lock(workspace.root).held(workspace.observer.waits):
-            request, path = agreed.request, ledger_path(workspace)
-            known = ledger.load(path)
-            now = _begun(workspace, request, known)
-            if now.transcript != agreed.transcript:
-                raise StoreError(
-                    f"the ceremony of the request {request.digest} has gone on since it was looked at",
-                    "look again at what it has signed",
-                )
-            operator = request.operator_key
-            held = unknown_results_here(workspace, known, operator)
-            after = known.abandoned(operator, request.digest, now.transcript, request.previous, held)
-            atomic.write({path: after.text()})
+def _abandon(workspace: Workspace, agreed: Abandonment) -> None:
+    """Record *agreed*, see `Abandonment.record`."""
+    with root_lock(workspace.root).held(workspace.observer.waits):
+        request, path = agreed.request, ledger_path(workspace)
+        known = ledger.load(path)
+        now = _begun(workspace, request, known)
+        if now.transcript != agreed.transcript:
+            raise StoreError(
+                f"the ceremony of the request {request.digest} has gone on since it was looked at",
+                "look again at what it has signed",
+            )
+        operator = request.operator_key
+        held = unknown_results_here(workspace, known, operator)
+        after = known.abandoned(operator, request.digest, now.transcript, request.previous, held)
+        atomic.write({path: after.text()})
 
 
 def abandonment(workspace: Workspace, request: CeremonyRequest) -> Abandonment:
@@ -152,7 +142,7 @@ def _begun(workspace: Workspace, request: CeremonyRequest, known: Ledger) -> Aba
         request=request,
         signed=len(so_far.signed),
         transcript=so_far.digest,
-        job=AbandonmentJob(workspace),
+        job=functools.partial(_abandon, workspace),
     )
 
 
@@ -235,7 +225,7 @@ class Acceptance(Struct, frozen=True, kw_only=True):
     request: CeremonyRequest
     check: CeremonyCheck
     left: Plan
-    job: AcceptanceJob
+    job: Callable[[Acceptance], Acceptance]
 
     @property
     def signed(self) -> tuple[Jwt[object], ...]:
@@ -252,30 +242,17 @@ class Acceptance(Struct, frozen=True, kw_only=True):
 
         Raise `StoreError` where the store has changed since the request was prepared.
         """
-        return self.job.run(self)
+        return self.job(self)
 
 
-class AcceptanceJob:
-    """How a result is recorded; no value, and never shown."""
-
-    def __init__(self, workspace: Workspace, recorder: Workspace, data: bytes) -> None:
-        """Take the *workspace* of the caller, the *recorder* with the store of the result, and its *data*."""
-        self._workspace = workspace
-        self._recorder = recorder
-        self._data = data
-
-    def __repr__(self) -> str:
-        return "AcceptanceJob()"
-
-    def run(self, accepted: Acceptance) -> Acceptance:
-        """Record *accepted*, see `Acceptance.record`."""
-        workspace = self._recorder
-        with workspace.lock():
-            # Somebody else may have written in between: what is left is asked again, under the lock.
-            left = remaining(workspace, _whole(accepted.request))
-            _record(workspace, accepted, left, self._data)
-        self._workspace.store = workspace.store
-        return msgspec.structs.replace(accepted, left=left)
+def _record_left(workspace: Workspace, recorder: Workspace, data: bytes, accepted: Acceptance) -> Acceptance:
+    """Record *accepted*, the result *data*, by *recorder*, whose store it is; see `Acceptance.record`."""
+    with recorder.lock():
+        # Somebody else may have written in between: what is left is asked again, under the lock.
+        left = remaining(recorder, _whole(accepted.request))
+        _record(recorder, accepted, left, data)
+    workspace.store = recorder.store
+    return msgspec.structs.replace(accepted, left=left)
 
 
 def acceptance(workspace: Workspace, data: bytes) -> Acceptance:
@@ -286,7 +263,12 @@ def acceptance(workspace: Workspace, data: bytes) -> Acceptance:
     recorder = with_store_of(workspace, request.plan)
     with recorder.lock():
         left = remaining(recorder, _whole(request))
-    return Acceptance(request=request, check=found, left=left, job=AcceptanceJob(workspace, recorder, data))
+    return Acceptance(
+        request=request,
+        check=found,
+        left=left,
+        job=functools.partial(_record_left, workspace, recorder, data),
+    )
 
 
 def _own_request(workspace: Workspace, data: bytes) -> CeremonyRequest:

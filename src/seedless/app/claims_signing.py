@@ -193,12 +193,11 @@ def _address(workspace: Workspace, claims: Claims[Any], issuer: PublicKey) -> tu
         return (name,)
     if isinstance(body, User):
         key = body.issuer_account or str(issuer)
-        accounts = (jwt.claims for jwt in workspace.readable_accounts() if jwt.claims.sub == key)
-        account = next(accounts, None)
+        account = workspace.account_with_key(key)
         if account is None:
             raise UsageError(
                 "the account of this user is not in the store",
                 "name it with issuer_account in the claims, or leave out --record",
             )
-        return (account.name.strip(), name)
+        return (account.claims.name.strip(), name)
     raise UsageError(f"{body.kind} claims have no place in a store", "leave out --record")

@@ -406,10 +406,10 @@ class Delegations:
 
     def account_name(self, account: str) -> str:
         """Return the name of the account of the store with this key."""
-        for name, jwt in self._workspace.each():
-            if not isinstance(jwt, SeedlessError) and jwt.claims.sub == account:
-                return name
-        raise UsageError(f"the account {account} is not in the store", "pull it")
+        found = self._workspace.account_with_key(account)
+        if found is None:
+            raise UsageError(f"the account {account} is not in the store", "pull it")
+        return found.claims.name.strip()
 
     def _is_lost(self, one: RecordedDelegation) -> bool:
         """Report whether the process that had the seed of *one* has gone without `stop`."""

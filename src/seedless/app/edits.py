@@ -181,12 +181,12 @@ def parent_of(workspace: Workspace, jwt: Jwt[Any]) -> Claims[Any]:
     if isinstance(jwt.claims.body, Account):
         return workspace.operator().claims
     wanted = jwt.claims.body.issuer_account or str(jwt.issuer)
-    for account in workspace.readable_accounts():
-        if account.claims.sub == wanted:
-            return account.claims
-    raise UsageError(
-        f"the account {wanted} of {quoted(jwt.claims.name)} is not in the store", "import it, or pull it"
-    )
+    account = workspace.account_with_key(wanted)
+    if account is None:
+        raise UsageError(
+            f"the account {wanted} of {quoted(jwt.claims.name)} is not in the store", "import it, or pull it"
+        )
+    return account.claims
 
 
 def applied(change: Change[B] | None, claims: Claims[B]) -> Claims[B]:

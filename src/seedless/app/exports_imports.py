@@ -466,8 +466,8 @@ def imported(account: str, body: Account, subject: str, source: str | None, kind
 
 def exported_kind(workspace: Workspace, source: str, subject: str) -> Kind:
     """Return as what *source* exports *subject*; a stream where it does both or nobody here knows."""
-    accounts = (one.claims for one in workspace.readable_accounts() if one.claims.sub == source)
-    exports = (one for account in accounts for one in account.body.exports)
+    account = workspace.account_with_key(source)
+    exports = account.claims.body.exports if account else ()
     kinds = {one.type for one in exports if is_contained_in(subject, one.subject)}
     return "service" if kinds == {"service"} else "stream"
 

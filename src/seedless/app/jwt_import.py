@@ -269,7 +269,7 @@ def import_user(
 def _account_of(workspace: Workspace, user: Jwt[User]) -> Jwt[Account]:
     """Return the account of *user*; raise `UsageError` when it is not here, or did not issue the user."""
     account = user.claims.body.issuer_account or str(user.issuer)
-    found = next((one for one in workspace.readable_accounts() if one.claims.sub == account), None)
+    found = workspace.account_with_key(account)
     if found is None:
         raise UsageError(
             f"user {quoted(user.claims.name)} is of account {account}, which is not in the store",

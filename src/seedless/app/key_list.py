@@ -9,19 +9,16 @@ import msgspec
 
 from seedless.app.tokens import key_uri, open_tokens
 from seedless.claims import Account, signing_key
-from seedless.errors import SeedlessError
 from seedless.inventory import KeyEntry, KeyPlace
 from seedless.jwt import Jwt
 from seedless.key_store import stored_seed
 from seedless.nkey import PublicKey, Role
-from seedless.store import open_store, operators
-from seedless.store.files import Address
+from seedless.store import open_store, operators, readable
 
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
     from seedless.pkcs11.keys import Key
     from seedless.pkcs11.token import Token
-    from seedless.store import Store
 
 __all__ = ["ListedKey", "inventory_keys", "keys_beside_token", "keys_in_jwts", "list_keys", "token_key"]
 
@@ -70,10 +67,10 @@ def list_keys(
     ]
 
 
-def inventory_keys(workspace: Workspace, state: str = "noted") -> list[ListedKey]:
+def inventory_keys(workspace: Workspace) -> list[ListedKey]:
     """Return the keys of the inventory; no token is opened."""
     entries = workspace.inventory().entries
-    return [_registered(entry, state if entry.places_left else "lost", entry.uri) for entry in entries]
+    return [_registered(entry, "noted" if entry.places_left else "lost", entry.uri) for entry in entries]
 
 
 def _state_at(place: KeyPlace, *, is_present: bool) -> str:
@@ -134,7 +131,7 @@ def keys_in_jwts(workspace: Workspace) -> dict[PublicKey, ListedKey]:
     found = {}
     for operator in operators(workspace.root):
         store = open_store(workspace.root, operator)
-        for address, jwt in _readable(store):
+        for address, jwt in readable(store, Role.OPERATOR, Role.ACCOUNT, Role.USER):
             for text in _keys_in(jwt):
                 key = PublicKey.parse(text)
                 # A user's own key can be in its creds.
@@ -142,18 +139,6 @@ def keys_in_jwts(workspace: Workspace) -> dict[PublicKey, ListedKey]:
                 state = "in a file" if has_creds or stored_seed(store, key) is not None else "elsewhere"
                 found[key] = ListedKey(public_key=key, role=key.role, name=jwt.claims.name, state=state)
     return found
-
-
-def _readable(store: Store) -> Iterator[tuple[Address, Jwt[object]]]:
-    accounts = [(name,) for name in store.children()]
-    users = [(*account, name) for account in accounts for name in store.children(*account)]
-    for address in ((), *accounts, *users):
-        try:
-            jwt = store.get(*address)
-        except SeedlessError:
-            continue  # verify and lint report it
-        if jwt is not None:
-            yield address, jwt
 
 
 def _keys_in(jwt: Jwt[object]) -> Iterator[str]:

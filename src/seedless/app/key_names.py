@@ -12,7 +12,7 @@ from seedless.diff import Wording
 from seedless.errors import SeedlessError
 from seedless.inventory import Inventory
 from seedless.nkey import PublicKey, Role
-from seedless.store import addresses
+from seedless.store import readable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -148,11 +148,8 @@ class _Known:
     def _of_role(self, role: str) -> Iterator[tuple[str, str]]:
         """Yield key and name of what the store has of a *role* (first letter of a key), one at a time."""
         store = self._workspace.store
-        for address in addresses(store, *(one for one in Role if one.value == role)):
-            with contextlib.suppress(SeedlessError):
-                found = store.get(*address)
-                if found is not None:
-                    yield found.claims.sub, address[-1] if address else store.operator
+        for address, found in readable(store, *(one for one in Role if one.value == role)):
+            yield found.claims.sub, address[-1] if address else store.operator
 
 
 _known: WeakKeyDictionary[Workspace, _Known] = WeakKeyDictionary()

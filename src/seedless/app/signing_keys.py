@@ -16,11 +16,11 @@ from seedless.app.edits import Edited
 from seedless.app.pipeline import Notice, Preview
 from seedless.claims import Account, JetStreamPermissions, Operator, Scope, Template, signing_key
 from seedless.claims.jetstream import allow
-from seedless.errors import BadKey, SeedlessError, UsageError
+from seedless.errors import BadKey, UsageError
 from seedless.jwt import Claims, Jwt
 from seedless.nkey import PublicKey, Role
 from seedless.plan import PlanSubject
-from seedless.store import addresses, open_store, operators
+from seedless.store import open_store, operators, readable
 from seedless.text import quoted, shown
 from seedless.trust import carried_limits, is_expired
 
@@ -119,15 +119,9 @@ def _unused_signing_key(workspace: Workspace, before: Jwt[object], role: Role, n
 def _keys_in_use(workspace: Workspace) -> Iterator[str]:
     """Yield the identities and signing keys of all operators and accounts below the root."""
     for name in operators(workspace.root):
-        store = open_store(workspace.root, name)
-        for address in addresses(store, Role.OPERATOR, Role.ACCOUNT):
-            try:
-                jwt = store.get(*address)
-            except SeedlessError:
-                continue
-            if jwt is not None:
-                yield jwt.claims.sub
-                yield from map(signing_key, jwt.claims.body.signing_keys)
+        for _, jwt in readable(open_store(workspace.root, name), Role.OPERATOR, Role.ACCOUNT):
+            yield jwt.claims.sub
+            yield from map(signing_key, jwt.claims.body.signing_keys)
 
 
 _SHOWN = 10
@@ -220,7 +214,7 @@ class SigningKeys:
         before = entry_of(edits.stored(workspace, (account,)).claims, wanted)
         notices: tuple[Notice, ...] = ()
         if not isinstance(before, Scope):
-            users = with_own_permissions(workspace, account, before)
+            users = [jwt for jwt in issued_by(workspace, (account,), {before}) if carried_limits(jwt)]
             why = "users of a scope carry no permissions of their own"
             notices = locking_out(users, why, "add a new key as a scope", force=force)
 
@@ -347,11 +341,6 @@ def issued_by(workspace: Workspace, address: tuple[str, ...], keys: Collection[s
         for jwt in jwts
         if isinstance(jwt, Jwt) and str(jwt.issuer) in keys and not is_expired(jwt, workspace.now)
     ]
-
-
-def with_own_permissions(workspace: Workspace, account: str, key: str) -> list[Jwt[Any]]:
-    """Return the users of *account* that *key* has issued with permissions of their own."""
-    return [jwt for jwt in issued_by(workspace, (account,), {key}) if carried_limits(jwt)]
 
 
 def locking_out(locked_out: Sequence[Jwt[Any]], why: str, cure: str, *, force: bool) -> tuple[Notice, ...]:

@@ -86,7 +86,8 @@ class Users:
         now = workspace.refresh()
         software = _software_key(public_key, on_token=on_token)
         parent = workspace.account(account)
-        workspace.refuse_existing(account, name, hint=_edit_instead(account, name))
+        edit = shlex.join(["seedless", "user", "edit", "-a", account, name])
+        workspace.refuse_existing(account, name, hint=f"{edit} changes it")
         signer = issuing_key(parent.claims, workspace.known_keys(), issuer)
         body = User() if scope_of(parent.claims, signer) else User.new()
         claims = _allowed(Claims(sub="", name=name, body=body), publish, subscribe, jetstream)
@@ -218,7 +219,3 @@ def _allowed(
     if jetstream is not None:
         body = allow(body, jetstream)
     return replace(claims, body=body)
-
-
-def _edit_instead(account: str, name: str) -> str:
-    return f"{shlex.join(['seedless', 'user', 'edit', '-a', account, name])} changes it"

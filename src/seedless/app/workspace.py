@@ -32,7 +32,7 @@ from seedless.nkey import PublicKey, Role
 from seedless.pin import PinSource
 from seedless.pkcs11.uri import KeyUri
 from seedless.seeds import SoftwareKey
-from seedless.store import Store, atomic, create_store, default_root, expanded, open_store, operators
+from seedless.store import Store, atomic, default_root, expanded, open_store, operators
 from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
@@ -427,12 +427,6 @@ class Workspace:
         """Whether there is a store to ask, or one was asked for by name."""
         return self.settings.operator is not None or bool(operators(self.root))
 
-    def new_store(self, operator: str) -> Store:
-        """Make and return the store of a new *operator*."""
-        arguments.check_new_name(operator)
-        self.store = create_store(self.root, operator)
-        return self.store
-
     @functools.cached_property
     def inventory_path(self) -> Path:
         """Where the inventory of keys lies."""
@@ -468,7 +462,7 @@ class Workspace:
 
     def account(self, name: str) -> Jwt[Account]:
         """Return the account *name* of the store; raise `UsageError` with the names that there are."""
-        found = self.store.get(name) or self._by_key(name)
+        found = self.store.get(name) or self.account_with_key(name)
         if found is None:
             names = ", ".join(self.store.children()) or "none yet"
             raise UsageError(
@@ -476,8 +470,8 @@ class Workspace:
             )
         return found
 
-    def _by_key(self, text: str) -> Jwt[Account] | None:
-        """Return the account whose public key *text* is; None where it is no key, or there is none."""
+    def account_with_key(self, text: str) -> Jwt[Account] | None:
+        """Return the account whose public key *text* is; None where it is no key, or none can be read."""
         return next((one for one in self.readable_accounts() if one.claims.sub == text), None)
 
     def user(self, account: str, name: str) -> Jwt[User]:

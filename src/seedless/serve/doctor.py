@@ -21,7 +21,7 @@ from seedless.readiness import CheckStatus
 from seedless.serve.answer import deviations, keys_of
 from seedless.serve.connection import log_in
 from seedless.serve.request import SUBJECT
-from seedless.serve.system_account import ask_account, listed_server
+from seedless.serve.system_account import ask_account, decoded, listed_server
 from seedless.text import brief
 
 if TYPE_CHECKING:
@@ -213,7 +213,7 @@ async def _subscribers(system: Client, account: str) -> list[Subscriber]:
 
 def subscribers_of(data: bytes) -> list[Subscriber]:
     """Return who receives requests, of the connections that a server answers with; raise `ServerError`."""
-    answer = _decoded(data, _Connections)
+    answer = decoded(data, _Connections)
     return [
         Subscriber(
             server=answer.server.id,
@@ -232,7 +232,7 @@ def subscribers_of(data: bytes) -> list[Subscriber]:
 
 def instance_of(data: bytes) -> Instance:
     """Return the instance that describes itself so; raise `ServerError`."""
-    return _decoded(data, Instance)
+    return decoded(data, Instance)
 
 
 async def _gather(client: Client, subject: str, query: Mapping[str, object] | None = None) -> list[bytes]:
@@ -250,13 +250,6 @@ async def _gather(client: Client, subject: str, query: Mapping[str, object] | No
             answers.append(message.data)
     await subscription.unsubscribe()
     return answers
-
-
-def _decoded(data: bytes, kind: type[S]) -> S:
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ServerError("a server or a service answers in a way that is not known") from error
 
 
 class _Identified(msgspec.Struct):

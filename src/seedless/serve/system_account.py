@@ -180,13 +180,13 @@ async def ask_account(client: Client, key: str) -> Jwt[Account] | None:
 
 def listed_server(data: bytes) -> str:
     """Return the key of the server that answers so to a PING; raise `ServerError`."""
-    return _decoded(data, _ListedServer).server.id
+    return decoded(data, _ListedServer).server.id
 
 
 def account_of_answer(data: bytes, key: str) -> Jwt[Account]:
     """Return the account with the public *key* in what a server answers; raise `SeedlessError`."""
     jwt = read(
-        data.decode("ascii", "replace") if data[:1] == b"e" else _decoded(data, _AccountAnswer).data.jwt
+        data.decode("ascii", "replace") if data[:1] == b"e" else decoded(data, _AccountAnswer).data.jwt
     )
     if jwt.claims.sub != key or jwt.claims.body.kind != "account":
         raise ServerError(f"a server answers with another jwt than that of the account {key}")
@@ -196,7 +196,8 @@ def account_of_answer(data: bytes, key: str) -> Jwt[Account]:
 S = TypeVar("S")
 
 
-def _decoded(data: bytes, kind: type[S]) -> S:
+def decoded(data: bytes, kind: type[S]) -> S:
+    """Return what a server or a service answers, *data*, as a *kind*; raise `ServerError`."""
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seedless.store.files import Address, NscStore, Store, addresses, keys_beside, stores_of
+from seedless.store.files import Address, NscStore, Store, addresses, keys_beside, readable, stores_of
 from seedless.store.lock import FolderLock
 from seedless.store.places import create_store, default_root, expanded, home, open_store, operators, root_lock
 
@@ -19,6 +19,7 @@ __all__ = [
     "keys_beside",
     "open_store",
     "operators",
+    "readable",
     "root_lock",
     "stores_of",
 ]

@@ -144,6 +144,17 @@ def addresses(store: Store, *roles: Role) -> Iterator[Address]:
             yield from ((account, user) for user in store.children(account))
 
 
+def readable(store: Store, *roles: Role) -> Iterator[tuple[Address, jwt.Jwt[Any]]]:
+    """Yield the jwts of *roles* with their addresses, in the order of `addresses`, without damaged ones."""
+    for address in addresses(store, *roles):
+        try:
+            found = store.get(*address)
+        except SeedlessError:
+            continue  # verify and lint report it
+        if found is not None:
+            yield address, found
+
+
 class NscStore:
     """One operator's folder below *root*; a `Store`. Made by `open_store` and `create_store`."""
 

@@ -109,9 +109,9 @@ def _system_account(workspace: Workspace, remote: Remote) -> Jwt[Account]:
     if remote.system_account is not None:
         return workspace.account(remote.system_account)
     named = workspace.operator().claims.body.system_account
-    for _, jwt in workspace.each() if named else ():
-        if not isinstance(jwt, SeedlessError) and jwt.claims.sub == named:
-            return jwt
+    found = workspace.account_with_key(named) if named else None
+    if found is not None:
+        return found
     missing = f"is {named}, which is not in the store" if named else "is not named in its claims"
     raise UsageError(
         f"the system account of operator {shown(workspace.store.operator)} {missing}",

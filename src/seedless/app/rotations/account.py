@@ -246,7 +246,10 @@ class AccountKeyRotation:
         self.require_moved()
         self.require_disconnected(seen)
         pair, now = known_replacement(self.replacement), self._workspace.refresh()
-        plan = _plan_finish(self.around, pair.old, now)
+        # The account alone: that nothing depends on the previous key was looked at before, in the store and
+        # on the servers.
+        claims = without(self.account.claims, pair.old)
+        plan = _plan(self.around, claims, pair.old, SignedByKey({}), now)
         return step(self._workspace, (self.around.name,), pair, lambda _: plan)
 
     def replace_at_once(self, seen: AccountConnections | None = None) -> Preview[RotationStep]:
@@ -460,13 +463,6 @@ def _plan_begin(
     if str(new) not in listed_keys(claims):
         claims = with_new(claims, old, new)
     return _plan(around, claims, new, signed, now)
-
-
-def _plan_finish(around: AccountContext, old: PublicKey, now: int) -> Plan:
-    """Return the plan of the second phase: the account lists *old* no more."""
-    # The account alone: that nothing depends on the previous key was looked at before, in the store and
-    # on the servers.
-    return _plan(around, without(around.account.claims, old), old, SignedByKey({}), now)
 
 
 def _plan_replace_at_once(

@@ -243,7 +243,7 @@ class OperatorKeyRotation:
         if pair.new is None or not by_old:
             return step(workspace, (), pair, None)
         around, now = self._around(by_old), workspace.refresh()
-        return step(workspace, (), pair, lambda new: _plan_reissue(by_old, new, around, now))
+        return step(workspace, (), pair, lambda new: Plan(_accounts(by_old, new, now), now, around))
 
     def remove(self, seen: ServersSeen | None = None) -> Preview[RotationStep]:
         """Preview the operator without the previous key.
@@ -374,13 +374,6 @@ def _plan_add(
     """Return the plan by which the operator lists *new* beside *old*; its system account is *around* it."""
     claims = with_new(operator.claims, old, new)
     return Plan((_operator(operator, claims, now, "a signing key is to be replaced"),), now, around)
-
-
-def _plan_reissue(
-    accounts: Mapping[str, Jwt[Account]], new: PublicKey, around: tuple[Jwt[object], ...], now: int
-) -> Plan:
-    """Return the plan by which *new* signs *accounts*, *around* which are the operator and their sources."""
-    return Plan(_accounts(accounts, new, now), now, around)
 
 
 def _plan_remove(
