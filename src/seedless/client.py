@@ -132,7 +132,9 @@ async def _open(
         failures.append(error)
         # Each address once: nats-py counts attempts for each server, 60 by default.
         if len(failures) >= len(addresses):
-            raise _explained(_telling(failures), addresses, public_key) from error
+            # A server that refused explains more than one that is down.
+            refused = (one for one in reversed(failures) if not isinstance(one, OSError))
+            raise _explained(next(refused, failures[-1]), addresses, public_key) from error
 
     on_error = options.pop("error_cb", None)
     client = _client(public_key, sign, on_error, tls=_asks_for_tls(addresses, options))
@@ -292,11 +294,6 @@ _ANSWERS: dict[str, tuple[type[SeedlessError], str, str]] = {
     "callbacks must be": (UsageError, "a callback is no coroutine function", "write it with async def"),
 }
 """What a server, or nats-py, reports in lower case: the error that it means."""
-
-
-def _telling(failures: list[Exception]) -> Exception:
-    """Choose the failure that explains most: a server that refused explains more than one that is down."""
-    return next((error for error in reversed(failures) if not isinstance(error, OSError)), failures[-1])
 
 
 def _explained(error: Exception, addresses: list[str], user: str) -> SeedlessError:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from seedless import wire
 from seedless.claims.codec import KINDS, Payload, encode
 from seedless.diff import diff
-from seedless.diff.line import member
+from seedless.diff.members import member
 from seedless.jwt import Claims
 
 Strategies = Any  # tests/properties/conftest.py: Strategies

@@ -17,14 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from seedless.app.workspace import Workspace
-    from seedless.change import Change
     from seedless.inventory import KeyEntry
     from seedless.jwt import Claims
     from seedless.signing_pipeline import Plan
 
 __all__ = ["key_backups", "required_spares", "unreachable", "unspared_keys", "way_on"]
 
-_SIGNING = frozenset({Role.OPERATOR, Role.ACCOUNT})
+_SIGNING = frozenset({Role.OPERATOR, Role.ACCOUNT})  # for which others can sign
 
 
 def key_backups(workspace: Workspace) -> dict[PublicKey, Backup]:
@@ -49,7 +48,7 @@ def required_spares(workspace: Workspace, plan: Plan) -> frozenset[str]:
     """
     if workspace.policy is None or workspace.policy.spare != "required":
         return frozenset()
-    issuers = {change.draft.issuer for change in plan.changes if _is_judged(change)}
+    issuers = {change.draft.issuer for change in plan.changes if change.draft.issuer.role in _SIGNING}
     claims = plan.context.claims.values()
     found = backups(workspace.inventory(), claims, kept.recorded(workspace.root), issuers)
     return frozenset(str(key) for key, backup in found.items() if backup.kind in {"none", "lost"})
@@ -106,11 +105,6 @@ def unreachable(workspace: Workspace, entry: KeyEntry, absent: Sequence[TokenErr
     if absent and not any(isinstance(one, NotConnected) for one in absent):
         return NoToken(message, error.hint)  # two that match one URI are not lost
     return NotConnected(message, f"{error.hint}; if it is lost: {way}" if way else error.hint)
-
-
-def _is_judged(change: Change) -> bool:
-    """Report whether the issuer is a key for which others can sign: not that of a user or a server."""
-    return change.draft.issuer.role in _SIGNING
 
 
 def _claims(workspace: Workspace, operator: str) -> Iterator[Claims[object]]:

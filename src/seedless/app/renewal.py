@@ -239,7 +239,9 @@ def _change(
     end: int | None,
 ) -> Change:
     now = workspace.now
-    until = now + _length(before) if end is None else end
+    # As long as the jwt was good when it was issued.
+    length = max(before.claims.exp - max(before.issued_at, before.claims.nbf), 1)
+    until = now + length if end is None else end
     after, key = reissued(parent.claims, known, before, lambda claims: replace(claims, exp=until))
     return changed(after, key, replaces=before, now=now, reason="renewed", address=address)
 
@@ -250,8 +252,3 @@ def _reason_against(parent: Jwt[Account], before: Jwt[User], end: int | None) ->
     if before.claims.exp <= 0 and end is None:
         return "it never expires"
     return ""
-
-
-def _length(before: Jwt[User]) -> int:
-    """Return for how many seconds the jwt was good when it was issued."""
-    return max(before.claims.exp - max(before.issued_at, before.claims.nbf), 1)

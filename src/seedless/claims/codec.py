@@ -87,14 +87,10 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
     unknown: tuple[Unknown, ...] = ()
 
 
-def _tail(kind: str) -> bytes:
-    return f'"type":"{kind}","version":{VERSION}}}}}'.encode()
-
-
 PAYLOADS: dict[str, Any] = {kind: Payload[body] for kind, body in KINDS.items()}  # type: ignore[valid-type]  # made at run time
 """The type of a whole payload of each typed kind, for `msgspec` and `shape.fit`."""
 
-_TAILS = {kind: _tail(kind) for kind in KINDS}
+_TAILS = {kind: f'"type":"{kind}","version":{VERSION}}}}}'.encode() for kind in KINDS}
 
 
 def encode(payload: Payload[Any]) -> bytes:

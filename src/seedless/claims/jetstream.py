@@ -239,7 +239,11 @@ def subjects(permission: JetStreamPermission) -> tuple[str, ...]:
             patterns = (*patterns, _WRITE_KEYS_IN_DOMAIN)
         # A server of the domain maps the subject before it checks the permission, another one passes it on
         # as it is (nats-server 2.15, `selectMappedSubject`): the client may be connected to either.
-        patterns = tuple(dict.fromkeys(text for one in patterns for text in (_in_domain(one), one)))
+        patterns = tuple(
+            dict.fromkeys(
+                text for one in patterns for text in (one.replace("{api}", "$JS.{domain}.API"), one)
+            )
+        )
     # By replacement, and not by `format`: names of a scope may be templates, in braces.
     values = {
         "{api}": _API,
@@ -250,10 +254,6 @@ def subjects(permission: JetStreamPermission) -> tuple[str, ...]:
         "{detail}": detail,
     }
     return tuple(re.sub(r"\{\w+\}", lambda match: values[match[0]], pattern) for pattern in patterns)
-
-
-def _in_domain(pattern: str) -> str:
-    return pattern.replace("{api}", "$JS.{domain}.API")
 
 
 def allow(permitted: P, permissions: JetStreamPermissions) -> P:

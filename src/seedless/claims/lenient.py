@@ -26,7 +26,7 @@ import msgspec
 from msgspec import inspect
 
 from seedless import typed_json, wire
-from seedless.claims import decoding, version_1
+from seedless.claims import decoding
 from seedless.claims.bodies import Export, Import, Int64, Part, Scope
 from seedless.claims.codec import KINDS, VERSION, Decoded, Standard
 from seedless.deviations import Deviation, Unknown
@@ -485,7 +485,7 @@ def _fields(struct: type) -> tuple[dict[str, inspect.Type], dict[str, str]]:
 def _payload(kind: str, *, is_v1: bool) -> inspect.StructType:
     """Return the type of a whole payload of *kind*, with `type` and `version` where Go reads them."""
     if is_v1:
-        return _struct_info(version_1.payload(kind))
+        return _struct_info(decoding.payload(kind))
     head = [("type", str, ""), ("version", Int64, 0)]
     body = msgspec.defstruct("Body", head, bases=(KINDS[kind],), kw_only=True, frozen=True)
     return _struct_info(_whole(body))

@@ -16,7 +16,7 @@ from seedless.change import Statement
 from seedless.cli import consent, printing
 from seedless.cli.render.findings import finding_lines
 from seedless.diff import AccountClaims, Difference, Effect, Wording, diff_change
-from seedless.diff.line import word
+from seedless.diff.members import word
 from seedless.text import shown
 from seedless.units import moment
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seedless.diff.compare import AccountClaims, diff, diff_change, unknown_members
-from seedless.diff.line import Difference, Effect, Wording
+from seedless.diff.members import Difference, Effect, Wording
 
 __all__ = [
     "AccountClaims",

@@ -11,8 +11,18 @@ from seedless import units
 from seedless.claims import Account, JetStreamLimits, Limits, Scope, Template, signing_key
 from seedless.claims.fields import ACCOUNT, ACCOUNT_LIMITS, JETSTREAM, TAGS, Limit, limit_rows
 from seedless.diff.bodies import permissions, template
-from seedless.diff.line import Difference, Effect, Wording, member, word
-from seedless.diff.members import facts, items, members, together, value
+from seedless.diff.members import (
+    Difference,
+    Effect,
+    Wording,
+    facts,
+    items,
+    member,
+    members,
+    together,
+    value,
+    word,
+)
 from seedless.text import digest
 from seedless.trust import EVERYONE
 from seedless.units import moment

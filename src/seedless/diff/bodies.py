@@ -11,8 +11,19 @@ from seedless import units
 from seedless.claims import Permissions, Template, User
 from seedless.claims.fields import OPERATOR, TAGS, USER
 from seedless.claims.jetstream import INBOX, JetStreamPermission, recognised, subjects
-from seedless.diff.line import Difference, Effect, Wording, word
-from seedless.diff.members import allow_list, compared, items, members, rank, together, value
+from seedless.diff.members import (
+    Difference,
+    Effect,
+    Wording,
+    allow_list,
+    compared,
+    items,
+    members,
+    rank,
+    together,
+    value,
+    word,
+)
 from seedless.subject import SubjectIndex, is_contained_in
 from seedless.trust import carries_nothing
 

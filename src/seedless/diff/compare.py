@@ -23,8 +23,7 @@ from seedless.claims.effective import effective_template
 from seedless.claims.templates import Unfillable, filled
 from seedless.diff.account import account
 from seedless.diff.bodies import activation, operator, user
-from seedless.diff.line import Difference, Effect, Wording, member, plain, word
-from seedless.diff.members import compared, value
+from seedless.diff.members import Difference, Effect, Wording, compared, member, plain, value, word
 from seedless.errors import BadClaims
 from seedless.jwt import Claims
 from seedless.text import brief

@@ -119,7 +119,8 @@ def s009_words_are_known(server: ServerConfiguration) -> Iterator[Finding]:
         for member in () if kind in _LENIENT else _unknown(kind, parent):
             if kind in _WITHOUT_VARIABLES or member.place not in server.configuration.variables:
                 text = f"servers do not know {named(member.key)} here, and do not start"
-                yield error("S009", str(member.place), text, _hint(kind, member.key.lower()))
+                word = member.key.lower()
+                yield error("S009", str(member.place), text, _INSTEAD.get(word) or _near(word, known()[kind]))
 
 
 def s010_resolver_takes_the_word(server: ServerConfiguration) -> Iterator[Finding]:
@@ -210,10 +211,6 @@ def _unknown(kind: str, parent: Map) -> list[Member]:
 
 def _word(kind: str, member: Member) -> str:
     return member.key if kind in _EXACT else member.key.lower()
-
-
-def _hint(kind: str, word: str) -> str:
-    return _INSTEAD.get(word) or _near(word, known()[kind])
 
 
 def _near(word: str, words: Iterable[str]) -> str:

@@ -57,8 +57,8 @@ def file_name(name: str) -> str:
         return name
     marked = _LIKE_ESCAPE.sub("%25", name)
     written = "".join(
-        _escaped(character) if character == "/" or _is_separator(character) else character
-        for character in marked
+        _escaped(one) if one == "/" or unicodedata.category(one) in _WRITTEN_OTHERWISE else one
+        for one in marked
     )
     return f"%2E{written[1:]}" if written.startswith(".") else written
 
@@ -85,10 +85,6 @@ def _escaped(character: str) -> str:
 
 def _unescaped(part: str) -> str:
     return bytes.fromhex(part.replace("%", "")).decode() if _ESCAPE.fullmatch(part) else part
-
-
-def _is_separator(character: str) -> bool:
-    return unicodedata.category(character) in _WRITTEN_OTHERWISE
 
 
 def _shortened(name: str) -> str:

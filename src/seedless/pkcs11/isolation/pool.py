@@ -157,10 +157,8 @@ class Pool:
                 _send(worker, batches.pop(worker))
         for worker, batch in batches.items():
             _send(worker, batch)
-        return self._is_unfinished() or self._peek(waiting)
-
-    def _is_unfinished(self) -> bool:
-        return bool(self._again or self._blamed or any(worker.jobs for worker in self._group.ready))
+        is_unfinished = bool(self._again or self._blamed or any(one.jobs for one in self._group.ready))
+        return is_unfinished or self._peek(waiting)
 
     def _peek(self, waiting: Iterator[SigningJob]) -> bool:
         # It is not the end of all jobs if just now no worker is ready for one.
