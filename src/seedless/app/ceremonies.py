@@ -13,6 +13,7 @@ from msgspec import Struct
 from seedless import file_kind
 from seedless.app import arguments, ceremony_keys, ceremony_rehearsal, ceremony_requests, ceremony_reviews
 from seedless.app.arguments import Time
+from seedless.app.ceremonies_keygen import KeygenAbandonment, KeygenReview
 from seedless.app.ceremony_keys import CeremonyKeyState, CreatedKeys, NewCeremonyKeys
 from seedless.app.ceremony_rehearsal import CeremonyRehearsal, KeygenRehearsal
 from seedless.app.ceremony_requests import Abandonment, Acceptance
@@ -34,7 +35,6 @@ from seedless.signing_pipeline import Plan
 from seedless.store import atomic
 
 if TYPE_CHECKING:
-    from seedless.app.ceremonies_keygen import KeygenAbandonment, KeygenReview
     from seedless.app.workspace import Workspace
 
 __all__ = [
