@@ -18,7 +18,7 @@ help:
 	@echo 'make test-wheel  the test suite on the wheels (ARGS="tests/unit" for a part)'
 	@echo 'make test-packages  the bundle without a network, and the extras, in fresh environments'
 	@echo 'make bundle  dist/seedless-VERSION-offline.tar.gz, for machines without a network'
-	@echo 'make lock    write requirements.lock and requirements-dev.lock'
+	@echo 'make lock    write requirements.txt and requirements-dev.txt'
 
 setup:
 	@.ci/setup
@@ -97,7 +97,7 @@ test-wheel: wheel
 test-packages: setup
 	SEEDLESS_TEST_PACKAGES=1 $(BIN)/pytest -n 2 -q tests/release tests/journeys/test_nats_extra.py
 
-# For the Python of .venv; PYTHONS="3.11 3.13" names others. Dependencies are those of requirements.lock.
+# For the Python of .venv; PYTHONS="3.11 3.13" names others. Dependencies are those of requirements.txt.
 bundle: export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 1580601600)
 bundle: wheel
 	$(BIN)/python release/bundle.py dist $(PYTHONS)
@@ -106,8 +106,8 @@ bundle: wheel
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) pyproject.toml
 lock: setup
-	$(COMPILE) -o requirements.lock
-	$(COMPILE) --extra nats --extra serve --group dev --no-emit-package pytest-softhsm -o requirements-dev.lock
+	$(COMPILE) -o requirements.txt
+	$(COMPILE) --extra nats --extra serve --group dev --no-emit-package pytest-softhsm -o requirements-dev.txt
 
 clean:
 	rm -rf dist build .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

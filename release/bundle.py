@@ -35,7 +35,7 @@ def make_bundle(dist: Path, pythons: list[str], now: int) -> Path:
         dependencies = sorted(wheels.glob("*.whl"))
         shutil.copyfile(wheel, wheels / wheel.name)
         own = f"seedless=={version} --hash=sha256:{_sha256(wheel)}\n"
-        locked = (_ROOT / "requirements.lock").read_text(encoding="utf-8")
+        locked = (_ROOT / "requirements.txt").read_text(encoding="utf-8")
         (folder / "requirements.txt").write_text(own + locked, encoding="utf-8")
         bill = json.dumps(sbom(wheel, dependencies, now), indent=2)
         (folder / "sbom.cdx.json").write_text(bill + "\n", encoding="utf-8")
@@ -50,7 +50,7 @@ def _download(wheels: Path, python: str) -> None:
     """Fetch what the lock names for *python* on this platform; pip compares the hashes."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     command += ["--require-hashes", "--only-binary", ":all:", "--no-deps", "--python-version", python]
-    subprocess.run([*command, "--dest", wheels, "-r", _ROOT / "requirements.lock"], check=True)
+    subprocess.run([*command, "--dest", wheels, "-r", _ROOT / "requirements.txt"], check=True)
 
 
 def _sha256(file: Path) -> str:
