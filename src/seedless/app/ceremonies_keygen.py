@@ -12,8 +12,9 @@ import msgspec
 from seedless import pending_keys
 from seedless.app import recovery
 from seedless.app.ceremony_keys import CreatedKeys, begun_ledger, reported_by_driver
+from seedless.app.token_choice import token_uri
 from seedless.app.token_management import tokens_and_machine
-from seedless.app.tokens import OpenTokens, open_tokens, token_uri
+from seedless.app.tokens import OpenTokens, open_tokens
 from seedless.ceremony.keys import CeremonyKey
 from seedless.ceremony.transcript import TranscriptFile
 from seedless.challenges import KEYGEN

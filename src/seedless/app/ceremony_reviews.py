@@ -24,7 +24,8 @@ from seedless.app.ceremony_keys import ceremony_tokens, readiness, where
 from seedless.app.ceremony_requests import begun_here, folder_of, ledger_path, unknown_results_here
 from seedless.app.judgement import ceilings
 from seedless.app.key_names import known_titles
-from seedless.app.tokens import check_token_options, kept_attestation, open_tokens
+from seedless.app.token_choice import check_token_options
+from seedless.app.tokens import kept_attestation, open_tokens
 from seedless.ceremony import words
 from seedless.ceremony.judgement import ReviewContext
 from seedless.ceremony.offline import (

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from seedless.app.pipeline import preview
-from seedless.app.tokens import token_uri
+from seedless.app.token_choice import token_uri
 from seedless.claims import Account, Operator, User, signing_key
 from seedless.creds import parse_creds
 from seedless.errors import NoKey, NoToken, UsageError

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from seedless.app.tokens import OpenTokens, named_uri, open_tokens
+from seedless.app.token_choice import named_uri
+from seedless.app.tokens import OpenTokens, open_tokens
 from seedless.errors import NoKey, NoToken, Refused, SeedlessError, StoreError, UsageError
 from seedless.inventory import Inventory, KeyEntry, KeyPlace
 from seedless.jwt import Jwt

@@ -18,7 +18,8 @@ from seedless.app.key_deletion import KeyDeletion, LostKeys
 from seedless.app.key_import import FolderImport, KeyImport
 from seedless.app.key_list import ListedKey, token_key
 from seedless.app.pipeline import Notice
-from seedless.app.tokens import key_uri, module_for, open_tokens
+from seedless.app.token_choice import module_for
+from seedless.app.tokens import key_uri, open_tokens
 from seedless.attestation import Attestation
 from seedless.challenges import ChallengeCount, counts, load
 from seedless.creds import parse_user_key

@@ -26,7 +26,7 @@ from seedless.app.signing_keys import (
     subject_for,
     with_keys,
 )
-from seedless.app.tokens import pin_source, token_uri
+from seedless.app.token_choice import pin_source, token_uri
 from seedless.claims import Account, Operator, User
 from seedless.errors import SeedlessError, UsageError
 from seedless.jwt import Claims, Jwt

@@ -21,7 +21,8 @@ import msgspec
 from seedless import signing_pipeline as signing
 from seedless.app.judgement import judged
 from seedless.app.key_names import known_titles
-from seedless.app.tokens import check_token_options, open_tokens
+from seedless.app.token_choice import check_token_options
+from seedless.app.tokens import open_tokens
 from seedless.change import Change, StoreWrite
 from seedless.claims import Account, User
 from seedless.clock import Clock

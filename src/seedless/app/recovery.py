@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedless import file_kind
-from seedless.app.tokens import named_uri, pin_source
+from seedless.app.token_choice import named_uri, pin_source
 from seedless.ceremony import documents
 from seedless.config import choose_module
 from seedless.errors import Refused, UsageError

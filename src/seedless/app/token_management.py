@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seedless.app.tokens import module_for, named_uri, pin_source
+from seedless.app.token_choice import module_for, named_uri, pin_source
 from seedless.doctor import CheckResult
 from seedless.errors import TokenError, UsageError
 from seedless.machine import examine_machine

@@ -411,7 +411,7 @@ class Workspace:
 
     def copied_to(self, root: Path) -> Self:
         """Return a workspace with the same options that means the folder *root*; nothing is read yet."""
-        from seedless.app.tokens import pin_source  # see `__enter__`
+        from seedless.app.token_choice import pin_source
 
         pins = pin_source(self)
         child = copy.copy(self)

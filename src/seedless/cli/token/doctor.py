@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from seedless.app.tokens import check_token_options
+from seedless.app.token_choice import check_token_options
 from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.device_info import from_option, read_device_info

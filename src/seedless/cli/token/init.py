@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seedless.app.tokens import private_softhsm
+from seedless.app.token_choice import private_softhsm
 from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, change_options
