@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seedless.recovery import slip39
 from seedless.recovery.slip39_words import WORDS
+from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import pytest_softhsm
 
@@ -121,7 +125,12 @@ def test_restoring_what_the_token_has_already_is_a_test_signature_and_no_second_
     cli: Cli, created: Created, holders: Holders
 ) -> None:
     record, shares = created()
-    again = holders(cli.terminal_for("recovery", "restore", str(record), "--yes"))
+    again = holders(cli.terminal_for("recovery", "restore", str(record), "--token", cli.token.label))
+    where = f'token "{cli.token.label}" (serial {cli.token.serial})'
+    again.terminal.wait_for(f"written are: the keys on {where}, their places in the inventory, ")
+    again.terminal.wait_for(f"{cli.store / 'restores'}")
+    again.terminal.wait_for(f"Restore operator:ACME on {where}? [y/N]: ")
+    again.terminal.type("y\n")
     again.type_share(shares[1])
     again.type_share(shares[2])
     assert again.terminal.end() == 0, again.terminal.said
@@ -189,6 +198,19 @@ def test_a_further_key_is_derived_and_its_record_restores_both(
     again.type_share(shares[2])
     assert again.terminal.end() == 0, again.terminal.said
     assert on_token(cli, spare.uri) == ["account:ORDERS", "operator:ACME"]
+
+    # The program of the page, which shares no line with this project, restores the same keys.
+    page = Path(__file__).parents[2] / "docs/reference/recovery.md"
+    (program,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(longer)],
+        input="".join(f"{' '.join(shares[number])}\n" for number in (0, 2)),
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    restored = dict(re.findall(r"([AO][A-Z2-7]{55}) (S[A-Z2-7]{57})", done.stdout))
+    listed = {row["public_key"] for row in cli.ok("key", "list", "--json").data["keys"]}
+    assert restored.keys() == listed
+    assert {str(SoftwareKey.parse(seed).public_key) for seed in restored.values()} == listed
 
 
 def test_the_share_can_be_seen_again_by_whoever_wrote_it_down_wrongly(cli: Cli, holders: Holders) -> None:

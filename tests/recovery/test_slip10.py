@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seedless.nkey import Role
-from seedless.recovery import slip10
+from seedless.recovery import journeys, slip10
 from seedless.recovery.paths import key_of, path_of
 from seedless.seeds import SoftwareKey
 
@@ -105,3 +105,13 @@ def test_every_name_has_a_path_of_numbers_that_a_path_can_have(role: Role, name:
     except UnicodeEncodeError:
         return
     assert all(0 <= number < 2**31 for number in path_of(role, name, index))
+
+
+@pytest.mark.parametrize("size", [16, 32])
+def test_dice_are_mixed_into_the_randomness_of_the_system(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    # printf 123456… (100 digits) | openssl dgst -sha512 -mac HMAC -macopt hexkey:000102…3f
+    expected = "1e7bf9055b6fbf381175c89ca18465a0769b20fd039b5b322e166f1e3a3763da"
+    monkeypatch.setattr("os.urandom", lambda count: bytes(range(count)))
+    dice = (b"123456" * 17)[:100]
+    assert journeys._new_secret(size, dice).hex() == expected[: 2 * size]
+    assert journeys._new_secret(size, b"") == bytes(range(size))

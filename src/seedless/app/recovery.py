@@ -6,6 +6,7 @@ path that the caller names and beside the inventory, the keys in the inventory.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from seedless import file_kind
 from seedless.app.token_choice import named_uri, pin_source
 from seedless.ceremony import documents
 from seedless.config import choose_module
-from seedless.errors import Refused, UsageError
+from seedless.errors import Refused, SeedlessError, UsageError
 from seedless.inventory import KeyEntry
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.uri import KeyUri
@@ -41,7 +42,16 @@ __all__ = [
     "require_possible",
     "require_same_operator",
     "restore",
+    "target",
 ]
+
+
+def target(workspace: Workspace) -> KeyUri:
+    """Return the token to which keys are going to be imported, by a URI that means no other one.
+
+    It is found without a PIN, in a process of its own. Raise `TokenError` for none, or one that takes no key.
+    """
+    return journeys.find_target(_place(workspace)).uri
 
 
 def read_record(path: Path) -> RecoveryRecord:
@@ -113,8 +123,9 @@ def restore(
     present: Sequence[str] = (),
     output: Path | None = None,
     allowed: Collection[str] = (),
+    token: KeyUri | None = None,
 ) -> Outcome:
-    """Restore *keys* of *record* from shares that are typed, and import them to the token.
+    """Restore *keys* of *record* from shares that are typed, and import them to *token*, or the chosen one.
 
     Each key signs the transcript, which names who was *present*; it is written beside the inventory, and to
     *output*.
@@ -124,7 +135,7 @@ def restore(
     if output is not None:
         atomic.require_new(output)
     session = _session(workspace, present)
-    outcome = journeys.restore(record, keys, _place(workspace), session, allowed=allowed)
+    outcome = journeys.restore(record, keys, _place(workspace, token), session, allowed=allowed)
     signed = outcome.transcript
     _write(workspace, outcome, {output: signed.to_bytes().decode()} if output and signed else {})
     return outcome
@@ -138,14 +149,18 @@ def derive(
     *,
     present: Sequence[str] = (),
     allowed: Collection[str] = (),
+    token: KeyUri | None = None,
 ) -> Outcome:
-    """Import another *key* of the secret of *record*, and write the record that has it to *output*."""
+    """Import another *key* of the secret of *record* to *token*, or the chosen one.
+
+    The record that has it is written to *output*.
+    """
     require_possible(workspace, [key])
     require_same_operator(workspace, record)
     _require_new_names(workspace, [key], index=key.index)
     atomic.require_new(output)
     session = _session(workspace, present)
-    outcome = journeys.derive(record, key, _place(workspace), session, allowed=allowed)
+    outcome = journeys.derive(record, key, _place(workspace, token), session, allowed=allowed)
     _write(workspace, outcome, {output: outcome.record.to_bytes().decode()})
     return outcome
 
@@ -183,7 +198,31 @@ def _require_new_names(workspace: Workspace, keys: Iterable[KeyName], index: int
 
 
 def _write(workspace: Workspace, outcome: Outcome, files: dict[Path, str]) -> None:
-    """Write *files*, the record beside the inventory, and the inventory: all or none."""
+    """Write *files*, which are new, the record beside the inventory, and the inventory: all or none.
+
+    Keys may be on the token by now, and holders have written down shares that restore nothing without the
+    record: where *files* cannot be written, the rest is; where that cannot be either, the error has it.
+    """
+    try:
+        _write_together(workspace, outcome, files)
+    except SeedlessError as error:
+        error.hint = _saved(workspace, outcome) if files else ""
+        if not error.hint:
+            text = outcome.record.to_bytes().decode().strip()
+            error.hint = f"write this to a file by hand, without it no share restores a key: {text}"
+        raise
+
+
+def _saved(workspace: Workspace, outcome: Outcome) -> str:
+    """Write what belongs beside the inventory alone, and return where it is; empty where that fails."""
+    with contextlib.suppress(SeedlessError):
+        paths = _write_together(workspace, outcome, {})
+        return f"copy it from the store: {', '.join(shown(str(path)) for path in paths)}"
+    return ""
+
+
+def _write_together(workspace: Workspace, outcome: Outcome, files: dict[Path, str]) -> tuple[Path, ...]:
+    """Write all of it or nothing; return the paths of what is not in *files*."""
     workspace.refresh()
     with root_lock(workspace.root).held(workspace.observer.waits):
         entries = [
@@ -209,3 +248,4 @@ def _write(workspace: Workspace, outcome: Outcome, files: dict[Path, str]) -> No
             atomic.write_new(files, others)
         else:
             atomic.write(others)
+        return tuple(others)

@@ -103,6 +103,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     failure: SeedlessError | None = None
 
 
+def find_target(place: TokenPlace) -> TokenPlace:
+    """Return *place* with the URI that means its token alone; no PIN is asked.
+
+    Raise `TokenError` for no token, and for one that takes no keys.
+    """
+    found: dict[str, str | None] = secret_process.looked_up(lambda: _require_takes_keys(place))
+    # What else the URI has, as the source of the PIN, stays: the person gave it.
+    return msgspec.structs.replace(place, uri=msgspec.structs.replace(place.uri, **found))
+
+
 def create(new: NewShares, place: TokenPlace, now: int, *, allowed: Collection[str] = ()) -> Outcome:
     """Create a secret and its shares on the terminal, and import the keys; return the record of it.
 
@@ -269,15 +279,19 @@ def _typed_shares(process: SecretProcess, known: RecoveryRecord) -> list[Share]:
     return given
 
 
-def _require_takes_keys(place: TokenPlace) -> None:
-    """Raise `TokenError` for no token, and for one that takes no keys: before anybody has typed a word."""
+def _require_takes_keys(place: TokenPlace) -> dict[str, str | None]:
+    """Return what the URI of the token has, as members of `KeyUri`.
+
+    Raise `TokenError` for no token, and for one that takes no keys: before anybody has typed a word.
+    """
     from seedless.pkcs11.key_creation import require_takes_keys  # in the child
     from seedless.pkcs11.module import load
     from seedless.pkcs11.token import find_token
 
     module = load(place.module)
     try:
-        require_takes_keys(module, find_token(module, place.uri))
+        info = find_token(module, place.uri)
+        require_takes_keys(module, info)
     except TokenError as error:
         if isinstance(error, NoKey) or not error.hint.startswith("instead of an import"):
             raise
@@ -286,6 +300,8 @@ def _require_takes_keys(place: TokenPlace) -> None:
             "restore on a token that takes keys, such as a YubiHSM 2 (--token); or create a new signing key "
             "on this device, and let the operator list it",
         ) from error
+    uri = info.uri
+    return {"token": uri.token, "serial": uri.serial, "manufacturer": uri.manufacturer, "model": uri.model}
 
 
 def _imported(

@@ -69,9 +69,13 @@ class SecretProcess:
 
     def report(self, message: dict[str, object]) -> None:
         """Send *message*, which has public values only, to the parent."""
-        # Not through a Python file object: its buffer would be one more copy, and would be flushed by an
-        # interpreter that never ends here.
-        os.write(self._pipe, json.dumps(message).encode() + b"\n")
+        _report(self._pipe, message)
+
+
+def _report(pipe: int, message: dict[str, object]) -> None:
+    # Not through a Python file object: its buffer would be one more copy, and would be flushed by an
+    # interpreter that never ends here.
+    os.write(pipe, json.dumps(message).encode() + b"\n")
 
 
 def require_no_way_to_disk(allowed: Collection[str]) -> None:
@@ -112,6 +116,28 @@ def run(work: Callable[[SecretProcess], Any], *, allowed: Collection[str] = ()) 
         state.restore(is_left=watching.is_left)
 
 
+def looked_up(look: Callable[[], Any]) -> Any:  # noqa: ANN401 - JSON
+    """Return what *look* returns, as JSON has it, from a child process: the driver that it loads ends there.
+
+    It has no terminal and no PIN. Raise what it has raised.
+    """
+    receives, sends = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(receives)
+        code = 1
+        try:
+            _report(sends, _outcome(look))
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(sends)
+    try:
+        return _Parent(child, receives).result()
+    finally:
+        os.close(receives)
+
+
 def _forget_pins() -> None:
     """Leave no PIN in the environment of the parent, which needs none."""
     names = os.environ.keys() - without_pins(os.environ).keys()
@@ -129,7 +155,7 @@ def _work(work: Callable[[SecretProcess], object], pipe: int, parent: int) -> No
         _protect(parent)
         with SecretTerminal() as terminal:
             process = SecretProcess(pipe, terminal)
-            message = _outcome(work, process)
+            message = _outcome(lambda: work(process))
         process.report(message)
         code = 0
     except BaseException:  # noqa: BLE001, S110 - the parent is gone, or an interrupt: it sees how this ended
@@ -159,13 +185,13 @@ def _end(*_: object) -> NoReturn:
     raise _Terminated
 
 
-def _outcome(work: Callable[[SecretProcess], object], process: SecretProcess) -> dict[str, object]:
+def _outcome(work: Callable[[], object]) -> dict[str, object]:
     """Return the message with the result of *work*, or with its error: one that has a sentence.
 
     Of other errors the kind alone is reported, since their texts may quote anything.
     """
     try:
-        return {"result": work(process)}
+        return {"result": work()}
     except KeyboardInterrupt:
         return {"interrupted": True}
     except BadShare:

@@ -12,6 +12,7 @@ from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.options import recovery_options
 from seedless.cli.recovery.options import (
+    import_question,
     outcome_data,
     output_option,
     record_text,
@@ -108,10 +109,11 @@ def _create(
     warn_of_recorders()
     printing.report(_given_up(new))
     printing.report(f"the secret has {new.size * 8} random bits")
-    consent.require(
-        workspace.options, f"Create {count} shares, and import the keys?", done="nothing was created"
-    )
-    outcome = recovery.create(workspace, new, output, allowed=allowed)
+    token = recovery.target(workspace)
+    names = ", ".join(shown(key.text) for key in new.keys)
+    question = import_question(f"Create {count} shares, and import {names} to", token, output)
+    consent.require(workspace.options, question, done="nothing was created")
+    outcome = recovery.create(workspace, new, output, allowed=allowed, token=token)
     data = outcome_data(outcome, file=str(output))
     if outcome.failure is not None:
         printing.report(

@@ -11,6 +11,7 @@ from seedless.cli import consent
 from seedless.cli.command import command
 from seedless.cli.options import recovery_options
 from seedless.cli.recovery.options import (
+    import_question,
     outcome_data,
     output_option,
     present_option,
@@ -67,8 +68,10 @@ def derive(
         workspace.emit({"dry_run": True, "keys": [key.text]}, f"would derive {shown(key.text)}")
         return
     warn_of_recorders()
-    consent.require(workspace.options, f"Import {shown(key.text)} to the token?", done="nothing was imported")
-    outcome = recovery.derive(workspace, known, key, output, present=present, allowed=allowed)
+    token = recovery.target(workspace)
+    question = import_question(f"Import {shown(key.text)} to", token, output)
+    consent.require(workspace.options, question, done="nothing was imported")
+    outcome = recovery.derive(workspace, known, key, output, present=present, allowed=allowed, token=token)
     (placed,) = outcome.placed
     text = f"{placed.entry.public_key}\n{placed.uri}\nrecord sha256 {outcome.record.digest}"
     workspace.emit(outcome_data(outcome, file=str(output)), text)

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from seedless.cli import printing
+from seedless.inventory import KeyPlace
 from seedless.recovery.secret_terminal import recorders
 from seedless.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from seedless.pkcs11.uri import KeyUri
     from seedless.recovery.journeys import Outcome
     from seedless.recovery.record import RecoveryRecord
 
@@ -48,6 +50,16 @@ def warn_of_recorders() -> None:
     """Print what may record the terminal."""
     for warning in recorders():
         printing.report(f"warning: {warning}")
+
+
+def import_question(what: str, token: KeyUri, *files: Path | str) -> str:
+    """Return the question whether to import *what* to *token*, after a report of what will be written."""
+    where = KeyPlace(uri=str(token.without_query())).where
+    printing.report(
+        f"written are: the keys on {where}, their places in the inventory, "
+        f"{', '.join(shown(str(file)) for file in files)}"
+    )
+    return f"{what} {where}?"
 
 
 def outcome_data(outcome: Outcome, **more: object) -> dict[str, object]:

@@ -12,6 +12,7 @@ from seedless.cli.command import command
 from seedless.cli.options import recovery_options
 from seedless.cli.recovery.options import (
     PATH,
+    import_question,
     outcome_data,
     present_option,
     record_argument,
@@ -19,6 +20,7 @@ from seedless.cli.recovery.options import (
     ways_option,
 )
 from seedless.cli.workspace import CommandWorkspace
+from seedless.recovery import kept
 from seedless.text import shown
 
 if TYPE_CHECKING:
@@ -63,9 +65,13 @@ def restore(
         workspace.emit({"dry_run": True, "keys": labels}, text)
         return
     warn_of_recorders()
-    names_of_keys = ", ".join(map(shown, labels))
-    consent.require(workspace.options, f"Restore {names_of_keys} on the token?", done="nothing was restored")
-    outcome = recovery.restore(workspace, known, keys, present=present, output=output, allowed=allowed)
+    token = recovery.target(workspace)
+    what = f"Restore {', '.join(map(shown, labels))} on"
+    files = (workspace.root / kept.TRANSCRIPTS, *([output] if output else []))
+    consent.require(workspace.options, import_question(what, token, *files), done="nothing was restored")
+    outcome = recovery.restore(
+        workspace, known, keys, present=present, output=output, allowed=allowed, token=token
+    )
     lines = [f"{key.entry.public_key}\n{key.uri}" for key in outcome.placed]
     if outcome.transcript is not None:
         lines.append(f"transcript sha256 {outcome.transcript.digest}")
