@@ -471,3 +471,18 @@ def test_the_keys_of_a_request_are_created_on_the_tokens_that_it_names(
     abouts = {row["about"] for entry in json.loads((cli.home / "result.json").read_bytes())["transcript"]
               if entry["kind"] == "readiness" for row in entry["rows"]}  # fmt: skip
     assert len([about for about in abouts if about.startswith("token ")]) == 2
+
+
+@pytest.mark.parametrize(("bits", "text"), [("", "256"), ("bits = 128\n", "128"), ("bits = 64\n", "")])
+def test_a_request_with_shares_states_the_bits_of_their_secret(bits: str, text: str) -> None:
+    shares = f'[shares]\nthreshold = 2\nholders = ["Ada", "Bo", "Cy"]\n{bits}'
+    recoverable = SPECIFICATION.replace('name = "SYS"', 'name = "SYS"\nrecoverable = true') + shares
+    if not text:
+        with pytest.raises(UsageError, match="2 of 3 shares of 64 bits are not possible"):
+            key_request.read_specification(recoverable.encode(), "keys.toml")
+        return
+    request = key_request.prepare(
+        key_request.read_specification(recoverable.encode(), "keys.toml"),
+        reason="x", prepared_by="Ada", prepared_at=1, expires=2, tool="seedless 0",
+    )  # fmt: skip
+    assert f"the secret has {text} random bits" in "\n".join(key_request.description(request))

@@ -239,3 +239,16 @@ def test_few_tries_are_noted_and_a_locked_pin_is_a_problem() -> None:
 
 def test_a_token_of_any_family_has_the_questions_that_all_have() -> None:
     assert [row.what for row in questions("unknown", "token X")] == ["serial on the device", "bag", "custody"]
+
+
+def test_the_questions_of_a_yubihsm_are_those_that_its_driver_does_not_answer() -> None:
+    rows = {row.what: row for row in questions("YubiHSM 2", "token X")}
+    assert {what for what, row in rows.items() if row.column is Column.UNREPORTED} == {
+        "log entries",
+        "commands under forced audit",
+        "other authentication keys",
+        "capabilities and domains of the login",
+    }
+    assert rows["log from its first entry"].advice == "does it show one boot and sequence number 0 of key 1?"
+    assert rows["reset"].advice == "was it reset in view of all, by touch, then again after login?"
+    assert "it sees its domains alone" in rows["other authentication keys"].advice
