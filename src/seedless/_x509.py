@@ -65,7 +65,7 @@ class Certificate(msgspec.Struct, frozen=True):
             "ou": x509.NameOID.ORGANIZATIONAL_UNIT_NAME,
         }
         subject = {
-            name: tuple(str(one.value) for one in self.value.subject.get_attributes_for_oid(oid))
+            name: tuple(str(attribute.value) for attribute in self.value.subject.get_attributes_for_oid(oid))
             for name, oid in oids.items()
         }
         try:
@@ -150,11 +150,11 @@ def chain(
         .build_client_verifier()
     )
     try:
-        found = verifier.verify(leaf.value, [one.value for one in above]).chain
+        found = verifier.verify(leaf.value, [certificate.value for certificate in above]).chain
     except (VerificationError, *_UNREADABLE) as error:
         why = _why(leaf, others, anchors, now) or shown(str(error))
         raise Refused(f"the chain of certificates does not hold: {why}") from error
-    return [_certificate(one) for one in found]
+    return [_certificate(certificate) for certificate in found]
 
 
 def _above(leaf: Certificate, others: Sequence[Certificate]) -> list[Certificate]:
@@ -165,7 +165,7 @@ def _above(leaf: Certificate, others: Sequence[Certificate]) -> list[Certificate
         other.der: other for other in others if other.value.subject in names and other.der not in found
     }:
         found |= more
-        names = {one.value.issuer for one in more.values()}
+        names = {certificate.value.issuer for certificate in more.values()}
     if len(found) > _MOST_ABOVE:
         raise Refused(
             f"{len(found)} certificates have the names of issuers of {leaf.name}, and a chain has few",
@@ -195,7 +195,7 @@ def _why(leaf: Certificate, others: Sequence[Certificate], anchors: Sequence[Cer
         if not issuers:
             issuer = shown(at.value.issuer.rfc4514_string())
             return f"the certificate of {issuer}, which issued {at.name}, is not among those that were given"
-        signers = [one for one in issuers if _has_signed(one, at)]
+        signers = [item for item in issuers if _has_signed(item, at)]
         if not signers:
             return f"{at.name} is not signed by the key of {issuers[0].name}"
         at = next((signer for signer in signers if signer.is_authority), signers[0])
@@ -204,17 +204,17 @@ def _why(leaf: Certificate, others: Sequence[Certificate], anchors: Sequence[Cer
     return ""
 
 
-def _untimely(one: Certificate, now: int) -> str:
-    dates = one.value.not_valid_before_utc, one.value.not_valid_after_utc
+def _untimely(certificate: Certificate, now: int) -> str:
+    dates = certificate.value.not_valid_before_utc, certificate.value.not_valid_after_utc
     first, last = (int(at.timestamp()) for at in dates)
     if first <= now <= last:
         return ""
-    return f"{one.name} is valid from {moment(first)} to {moment(last)}, and it is {moment(now)}"
+    return f"{certificate.name} is valid from {moment(first)} to {moment(last)}, and it is {moment(now)}"
 
 
-def _has_signed(issuer: Certificate, one: Certificate) -> bool:
+def _has_signed(issuer: Certificate, certificate: Certificate) -> bool:
     try:
-        one.value.verify_directly_issued_by(issuer.value)
+        certificate.value.verify_directly_issued_by(issuer.value)
     except (InvalidSignature, *_UNREADABLE):
         return False
     return True

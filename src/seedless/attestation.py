@@ -134,7 +134,11 @@ def of_objects(values: Iterable[bytes], public_key: PublicKey) -> list[Certifica
     for value in values:
         with contextlib.suppress(Refused):
             found += parse(value, "an object of the token")
-    return [one for one in found if one.is_authority or one.ed25519 == public_key.raw]
+    return [
+        certificate
+        for certificate in found
+        if certificate.is_authority or certificate.ed25519 == public_key.raw
+    ]
 
 
 def verify(
@@ -179,7 +183,11 @@ def _leaf(certificates: Sequence[Certificate], public_key: PublicKey) -> Certifi
             f"no certificate that was given is of the key {public_key}",
             "give the attestation certificate of this key",
         )
-    found = {one.der: one for one in of_key if {f"{_PIV}.8", f"{_HSM}.3"} & one.extensions.keys()}
+    found = {
+        certificate.der: certificate
+        for certificate in of_key
+        if {f"{_PIV}.8", f"{_HSM}.3"} & certificate.extensions.keys()
+    }
     if not found:
         raise Refused(
             f"the certificate of {public_key} is no attestation: {of_key[0].name} has neither policies for "

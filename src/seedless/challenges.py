@@ -142,15 +142,15 @@ def load(path: Path) -> tuple[SignedChallenge, ...]:
 def counts(signed: Iterable[SignedChallenge], since: int = 0) -> tuple[ChallengeCount, ...]:
     """Return how many challenges each key has signed from *since* on (Unix seconds), by token and CKA_ID."""
     found: dict[tuple[str, str], list[SignedChallenge]] = {}
-    for one in signed:
-        if one.at >= since:
-            found.setdefault((one.token, one.id), []).append(one)
+    for challenge in signed:
+        if challenge.at >= since:
+            found.setdefault((challenge.token, challenge.id), []).append(challenge)
     return tuple(
         ChallengeCount(
             token=token,
             id=key_id,
-            key=next((one.key for one in own if one.key), ""),
-            by_command=dict(sorted(Counter(one.command for one in own).items())),
+            key=next((challenge.key for challenge in own if challenge.key), ""),
+            by_command=dict(sorted(Counter(challenge.command for challenge in own).items())),
         )
         for (token, key_id), own in sorted(found.items())
     )

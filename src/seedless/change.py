@@ -56,8 +56,8 @@ class NewestJwt(msgspec.Struct, frozen=True):
     ) -> NewestJwt | None:
         """Return the latest of *jwts* and *others*, leaving out the subjects *without*; None for nothing."""
         known = [*(cls(Statement.of(jwt).title, jwt.claims.sub, jwt.issued_at) for jwt in jwts), *others]
-        left = (one for one in known if one.sub not in without)
-        return max(left, key=lambda one: one.issued_at, default=None)
+        left = (jwt for jwt in known if jwt.sub not in without)
+        return max(left, key=lambda jwt: jwt.issued_at, default=None)
 
 
 class Change(msgspec.Struct, frozen=True):

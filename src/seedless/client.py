@@ -133,7 +133,7 @@ async def _open(
         # Each address once: nats-py counts attempts for each server, 60 by default.
         if len(failures) >= len(addresses):
             # A server that refused explains more than one that is down.
-            refused = (one for one in reversed(failures) if not isinstance(one, OSError))
+            refused = (failure for failure in reversed(failures) if not isinstance(failure, OSError))
             raise _explained(next(refused, failures[-1]), addresses, public_key) from error
 
     on_error = options.pop("error_cb", None)
@@ -341,7 +341,7 @@ def _unreached(error: OSError, reply: str) -> str:
     """
     if isinstance(error, socket.gaierror):
         return (error.strerror or "its name is not known").lower()
-    numbers = {error.errno} if error.errno else {int(one) for one in _ERRNO.findall(reply)}
+    numbers = {error.errno} if error.errno else {int(number) for number in _ERRNO.findall(reply)}
     if numbers == {errno.ECONNREFUSED}:
         return "nothing listens there"
     return ", ".join(os.strerror(number).lower() for number in sorted(numbers)) or reply

@@ -108,8 +108,8 @@ def load(root: Path) -> dict[str, RecordedDelegation]:
         value = wire.parse(data)
         strict_json.require_version(value, _VERSION)
         return {
-            key: _entry(key, one)
-            for key, one in strict_json.read(value, _DelegationsFile).delegations.items()
+            key: _entry(key, delegation)
+            for key, delegation in strict_json.read(value, _DelegationsFile).delegations.items()
         }
     except SeedlessError as error:
         raise StoreError(
@@ -131,8 +131,8 @@ def _entry(key: str, members: _DelegationMembers) -> RecordedDelegation:
 def text(delegations: Mapping[str, RecordedDelegation]) -> str:
     """Return *delegations* as their file holds them."""
     members = {
-        key: {name: getattr(one, name) for name in _DelegationMembers.__struct_fields__}
-        for key, one in sorted(delegations.items())
+        key: {name: getattr(delegation, name) for name in _DelegationMembers.__struct_fields__}
+        for key, delegation in sorted(delegations.items())
     }
     return json.dumps({"version": _VERSION, "delegations": members}, indent=2) + "\n"
 

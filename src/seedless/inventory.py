@@ -278,7 +278,7 @@ class Inventory(msgspec.Struct, frozen=True):
     def with_entries(self, *entries: KeyEntry) -> Inventory:
         """Return an inventory with all *entries*, as `with_entry` does with one."""
         mine = {entry.public_key: entry.merged(self.get(entry.public_key)) for entry in entries}
-        return _gathered((*(one for one in self if one.public_key not in mine), *mine.values()))
+        return _gathered((*(entry for entry in self if entry.public_key not in mine), *mine.values()))
 
     def without(self, public_key: PublicKey) -> Inventory:
         """Return an inventory without the entry of *public_key*."""
@@ -291,7 +291,7 @@ class Inventory(msgspec.Struct, frozen=True):
                 "role": entry.role.name.lower(),
                 "name": entry.name,
                 **_place_members(entry.places[0]),
-                **({"spares": [_place_members(one) for one in entry.spares]} if entry.spares else {}),
+                **({"spares": [_place_members(spare) for spare in entry.spares]} if entry.spares else {}),
                 **({"attested": msgspec.to_builtins(entry.attested)} if entry.attested else {}),
             }
             for entry in self
@@ -325,7 +325,7 @@ def _gathered(entries: Iterable[KeyEntry]) -> Inventory:
                 f"{entry.public_key} is the same key as {twin.public_key}, and a key has one role",
                 "make a new key",
             )
-    return Inventory.of(sorted(by_raw.values(), key=lambda one: str(one.public_key)))
+    return Inventory.of(sorted(by_raw.values(), key=lambda entry: str(entry.public_key)))
 
 
 def attestation_path(root: Path, public_key: PublicKey) -> Path:

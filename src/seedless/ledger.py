@@ -83,7 +83,7 @@ class OperatorRecord:
 
     def ended(self, request: str, transcript: str, current: Iterable[Jwt[object]]) -> OperatorRecord:
         """Return the book after the ceremony of *request*: the jwts *current* then, the signed ones last."""
-        subjects = {one.claims.sub: LastJwt.of(one) for one in current if is_kept(one)}
+        subjects = {entry.claims.sub: LastJwt.of(entry) for entry in current if is_kept(entry)}
         return OperatorRecord(
             last=transcript,
             requests={**self.requests, request: transcript},

@@ -137,7 +137,7 @@ class KeyCreation:
 
     def reported(self) -> dict[Path, str | None]:
         """Return the file for `atomic.write` by which the keys of this token are no longer pending."""
-        left = [one for one in load(self._root) if not self._is_here(one)]
+        left = [entry for entry in load(self._root) if not self._is_here(entry)]
         return {self._root / PENDING_NAME: _text(left)}
 
     def _resolved(self, until: Until) -> tuple[list[PendingKey], dict[NewKey, KeyEntry], list[KeyEntry]]:
@@ -146,34 +146,34 @@ class KeyCreation:
         pending: list[PendingKey] = []
         unknown: list[PendingKey] = []
         found: dict[NewKey, KeyEntry] = {}
-        for one in load(self._root):
-            entry = registered.get(one.uri)
-            if not self._is_here(one):
-                pending.append(one)
+        for item in load(self._root):
+            entry = registered.get(item.uri)
+            if not self._is_here(item):
+                pending.append(item)
             elif entry is None:
-                unknown.append(one)
-            elif one.until == "reported":
-                pending.append(one)
+                unknown.append(item)
+            elif item.until == "reported":
+                pending.append(item)
                 if until == "reported" and not self._is_used(entry.public_key):
-                    found[one.new_key] = entry
+                    found[item.new_key] = entry
         finished = self._finished(unknown)
-        pending += [one for one in unknown if one in finished]
-        found |= {one.new_key: entry for one, entry in finished.items()}
+        pending += [item for item in unknown if item in finished]
+        found |= {pending_key.new_key: entry for pending_key, entry in finished.items()}
         return pending, found, list(finished.values())
 
     def _finished(self, pending: Sequence[PendingKey]) -> dict[PendingKey, KeyEntry]:
         """Return those *pending* keys that are whole on the token, with their entries; remove half ones."""
-        ids = {one: KeyUri.parse(one.uri).id or b"" for one in pending}
+        ids = {entry: KeyUri.parse(entry.uri).id or b"" for entry in pending}
         if not ids:
             return {}
-        self.token.remove_unfinished([label_for(one.new_key.role, one.name) for one in pending])
+        self.token.remove_unfinished([label_for(entry.new_key.role, entry.name) for entry in pending])
         objects = self.token.objects(ids.values())
         entries = {}
-        for one, key_id in ids.items():
-            label = label_for(one.new_key.role, one.name)
+        for pending_key, key_id in ids.items():
+            label = label_for(pending_key.new_key.role, pending_key.name)
             key = self.token.finish_or_remove(label, objects[key_id], self._random(32))
             if key is not None:
-                entries[one] = self._entry(one, key.raw or b"")
+                entries[pending_key] = self._entry(pending_key, key.raw or b"")
         return entries
 
     def _intended(self, keys: Sequence[NewKey], until: Until) -> list[PendingKey]:
@@ -206,7 +206,7 @@ class KeyCreation:
     def _register(self, entries: Sequence[KeyEntry], pending: Sequence[PendingKey]) -> None:
         """Write *entries* into the inventory; those that were to be registered are not pending then."""
         known = {entry.uri for entry in entries}
-        left = [one for one in pending if one.until == "reported" or one.uri not in known]
+        left = [entry for entry in pending if entry.until == "reported" or entry.uri not in known]
         files: dict[Path, str | None] = {}
         if entries:
             files[self._inventory_path] = self._inventory().with_entries(*entries).text()

@@ -71,7 +71,7 @@ def written(plan: Plan) -> dict[str, object]:
     return {
         "format": FORMAT,
         "prepared_at": plan.prepared_at,
-        "around": [one.text for one in plan.around],
+        "around": [item.text for item in plan.around],
         "changes": [
             {
                 "address": None if change.address is None else list(change.address),
@@ -123,10 +123,13 @@ def plan_of(value: object, where: str) -> Plan:
     if members.format != FORMAT:
         raise UsageError(f"{where}.format is not {FORMAT!r}", "another version of seedless may read it")
     plan = Plan(
-        tuple(_change(one, f"{where}.changes[{n}]") for n, one in enumerate(members.changes)),
+        tuple(_change(change, f"{where}.changes[{n}]") for n, change in enumerate(members.changes)),
         members.prepared_at,
-        tuple(_jwt(one, f"{where}.around[{n}]") for n, one in enumerate(members.around)),
-        tuple(_store_write(one, f"{where}.placements[{n}]") for n, one in enumerate(members.placements)),
+        tuple(_jwt(text, f"{where}.around[{n}]") for n, text in enumerate(members.around)),
+        tuple(
+            _store_write(placement, f"{where}.placements[{n}]")
+            for n, placement in enumerate(members.placements)
+        ),
     )
     _require_own_accounts(plan, where)
     _require_one_each(plan, where)
@@ -159,9 +162,9 @@ def _store_write(members: _StoreWriteMembers, where: str) -> StoreWrite:
     jwt_after = _optional(members.jwt, f"{where}.jwt")
     replaces = _optional(members.replaces, f"{where}.replaces")
     address = _address(members.address, where)
-    for one in (jwt_after, replaces):
-        if one is not None:
-            _require_place(address, Statement.of(one), where)
+    for text in (jwt_after, replaces):
+        if text is not None:
+            _require_place(address, Statement.of(text), where)
     return StoreWrite(address, jwt_after, replaces, members.reason)
 
 
@@ -188,11 +191,11 @@ def _require_place(address: tuple[str, ...], statement: Statement[Any], where: s
 def _require_own_accounts(plan: Plan, where: str) -> None:
     """Raise `UsageError` for a user that is to lie in the folder of another account than its own."""
     names = {sub: statement.name.strip() for sub, statement in plan.context.claims.items()}
-    placed = [(f"changes[{n}]", one.address, one.statement) for n, one in enumerate(plan.changes)]
+    placed = [(f"changes[{n}]", change.address, change.statement) for n, change in enumerate(plan.changes)]
     placed += [
-        (f"placements[{n}]", one.address, Statement.of(one.jwt))
-        for n, one in enumerate(plan.store_writes)
-        if one.jwt
+        (f"placements[{n}]", write.address, Statement.of(write.jwt))
+        for n, write in enumerate(plan.store_writes)
+        if write.jwt
     ]
     for place, address, statement in placed:
         if address is None or len(address) != _USER:

@@ -122,7 +122,7 @@ FAULTS: Final[tuple[KnownFault, ...]] = (
 def faults_of(family: str, firmware: str) -> tuple[KnownFault, ...]:
     """Return the known faults of a device of *family* with *firmware* (as in `5.7.4`)."""
     version = _version(firmware)
-    return tuple(one for one in FAULTS if version and one.concerns(family, version))
+    return tuple(fault for fault in FAULTS if version and fault.concerns(family, version))
 
 
 def _version(text: str) -> tuple[int, ...]:
@@ -267,8 +267,8 @@ def _reported(info: TokenInfo, slots: str) -> Iterator[ReadinessRow]:
 
 def _fault_rows(about: str, family: str, firmware: str) -> Iterator[ReadinessRow]:
     faults = faults_of(family, firmware)
-    for one in faults:
-        found = f"{one.name} ({one.date}): {one.found}; {one.source}"
+    for fault in faults:
+        found = f"{fault.name} ({fault.date}): {fault.found}; {fault.source}"
         yield _read(about, "known fault", found, CheckStatus.NOTE)
     if not faults:
         yield _read(about, "known fault", f"none in the table of {FAULTS_KNOWN_ON}, which is not complete")

@@ -91,10 +91,12 @@ class Plan(msgspec.Struct, frozen=True):
         current = {jwt.claims.sub: jwt for jwt in self.around}
         # What the plan deletes is not there any more for its own changes: an import from a deleted
         # account is judged as one from nobody.
-        gone = {one.replaces.claims.sub for one in self.store_writes if one.replaces and one.jwt is None}
+        gone = {
+            write.replaces.claims.sub for write in self.store_writes if write.replaces and write.jwt is None
+        }
         claims: dict[str, Claims[object]] = {
             **{sub: jwt.claims for sub, jwt in current.items() if sub not in gone},
-            **{one.jwt.claims.sub: one.jwt.claims for one in self.store_writes if one.jwt},
+            **{write.jwt.claims.sub: write.jwt.claims for write in self.store_writes if write.jwt},
             **{change.draft.claims.sub: change.draft.claims for change in self.changes},
         }
         operator = next(

@@ -146,14 +146,20 @@ def _signing_keys(jwt: Jwt[object], on_tokens: Mapping[str, KeyOnToken]) -> Iter
 
 
 def _exports(body: object) -> Iterator[TreeExchange]:
-    for one in body.exports if isinstance(body, Account) else ():
-        yield TreeExchange(type=one.type, subject=one.subject, name=one.name, private=bool(one.token_req))
+    for export in body.exports if isinstance(body, Account) else ():
+        yield TreeExchange(
+            type=export.type, subject=export.subject, name=export.name, private=bool(export.token_req)
+        )
 
 
 def _imports(body: object) -> Iterator[TreeExchange]:
-    for one in body.imports if isinstance(body, Account) else ():
+    for item in body.imports if isinstance(body, Account) else ():
         yield TreeExchange(
-            type=one.type, subject=one.subject, name=one.name, private=bool(one.token), account=one.account
+            type=item.type,
+            subject=item.subject,
+            name=item.name,
+            private=bool(item.token),
+            account=item.account,
         )
 
 
@@ -191,15 +197,15 @@ def mermaid(root: TreeNode) -> str:
             name = f"{ids[id(node)]}k{number}"
             lines.append(f"  {name}([{_mermaid_text(_key_labels(key))}]){':::token' if key.on_token else ''}")
             lines.append(f"  {ids[id(node)]} -.- {name}")
-        for number, one in enumerate(node.exports):
+        for number, export in enumerate(node.exports):
             name = f"{ids[id(node)]}e{number}"
-            lines.append(f"  {name}([{_mermaid_text([one.subject])}])")
-            lines.append(f"  {ids[id(node)]} -. {_mermaid_text([_export(one)])} .-> {name}")
+            lines.append(f"  {name}([{_mermaid_text([export.subject])}])")
+            lines.append(f"  {ids[id(node)]} -. {_mermaid_text([_export(export)])} .-> {name}")
         lines += [f"  {ids[id(node)]} --> {ids[id(child)]}" for child in node.children]
     for source, target, label in _import_edges(root, ids):
         lines.append(f"  {source} == {_mermaid_text([label])} ==> {target}")
     lines += [f"  {name}[{_mermaid_text([key])}]:::outside" for key, name in _outside(root).items()]
-    return "\n".join([*lines, *(f"  {one}" for one in _MERMAID_CLASSES)]) + "\n"
+    return "\n".join([*lines, *(f"  {item}" for item in _MERMAID_CLASSES)]) + "\n"
 
 
 def dot(root: TreeNode) -> str:
@@ -214,10 +220,10 @@ def dot(root: TreeNode) -> str:
             pen = ", penwidth=3" if key.on_token else ""
             lines.append(f"  {name} [shape=oval, label={_dot_text(_key_labels(key))}{pen}];")
             lines.append(f"  {ids[id(node)]} -> {name} [dir=none, style=dotted];")
-        for number, one in enumerate(node.exports):
+        for number, export in enumerate(node.exports):
             name = f"{ids[id(node)]}e{number}"
-            lines.append(f"  {name} [shape=oval, label={_dot_text([one.subject])}];")
-            lines.append(f"  {ids[id(node)]} -> {name} [style=dashed, label={_dot_text([_export(one)])}];")
+            lines.append(f"  {name} [shape=oval, label={_dot_text([export.subject])}];")
+            lines.append(f"  {ids[id(node)]} -> {name} [style=dashed, label={_dot_text([_export(export)])}];")
         lines += [f"  {ids[id(node)]} -> {ids[id(child)]};" for child in node.children]
     lines += [f"  {name} [style=dashed, label={_dot_text([key])}];" for key, name in _outside(root).items()]
     for source, target, label in _import_edges(root, ids):
@@ -272,8 +278,8 @@ def _key_labels(key: TreeSigningKey) -> list[str]:
     ]
 
 
-def _export(one: TreeExchange) -> str:
-    return f"{'private ' if one.private else ''}{one.type}"
+def _export(export: TreeExchange) -> str:
+    return f"{'private ' if export.private else ''}{export.type}"
 
 
 def _outside(root: TreeNode) -> dict[str, str]:
@@ -281,16 +287,16 @@ def _outside(root: TreeNode) -> dict[str, str]:
     inside = {node.subject for node in root.children}
     # A dictionary, to keep the order: the same store gives the same diagram, which people keep under
     # version control.
-    outside = {one.account: None for node in root.children for one in node.imports}
+    outside = {item.account: None for node in root.children for item in node.imports}
     return {key: f"x{number}" for number, key in enumerate(key for key in outside if key not in inside)}
 
 
 def _import_edges(root: TreeNode, ids: Mapping[int, str]) -> Iterator[tuple[str, str, str]]:
     places = {node.subject: ids[id(node)] for node in root.children} | _outside(root)
     for node in root.children:
-        for one in node.imports:
-            activation = ", by activation" if one.private else ""
-            yield places[one.account], ids[id(node)], f"{one.type} {one.subject}{activation}"
+        for item in node.imports:
+            activation = ", by activation" if item.private else ""
+            yield places[item.account], ids[id(node)], f"{item.type} {item.subject}{activation}"
 
 
 def _mermaid_class(node: TreeNode) -> str:

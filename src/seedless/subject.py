@@ -63,9 +63,9 @@ def is_subject(text: str) -> bool:
     return "" not in tokens and not _BLANKS & set(text) and ">" not in tokens[:-1]
 
 
-def overlap(one: str, other: str) -> bool:
+def overlap(subject: str, other: str) -> bool:
     """Report whether a message can be of both subjects: `a.*` and `*.b` meet in `a.b`."""
-    mine, theirs = one.split("."), other.split(".")
+    mine, theirs = subject.split("."), other.split(".")
     for index, (token, another) in enumerate(zip(mine, theirs, strict=False)):
         if (token == ">" and index == len(mine) - 1) or (another == ">" and index == len(theirs) - 1):
             return True

@@ -134,7 +134,7 @@ class StoreView:
         found = backups(self._inventory, claims, self._recorded, keys)
         # The lost identity of an account stays: it is the name of the account, and others sign.
         stays = jwt.claims.sub if isinstance(body, Account) else ""
-        kinds = [one.kind for key, one in found.items() if one.kind != "lost" or str(key) != stays]
+        kinds = [item.kind for key, item in found.items() if item.kind != "lost" or str(key) != stays]
         return min(kinds, key=get_args(BackupKind).index, default="")
 
     def _account_of(self, jwt: Jwt[object], near: Jwt[object] | None) -> Jwt[object] | None:

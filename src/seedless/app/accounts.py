@@ -205,7 +205,7 @@ def _issuer(
 def _bearers(workspace: Workspace, account: str) -> list[Jwt[object]]:
     """Return the users of *account* that prove no key: by their jwts, or by the scopes that issued them."""
     entries = workspace.account(account).claims.body.signing_keys
-    scopes = {one.key for one in entries if isinstance(one, Scope) and one.template.bearer_token}
+    scopes = {user.key for user in entries if isinstance(user, Scope) and user.template.bearer_token}
     jwts = (jwt for _, jwt in workspace.each(account) if isinstance(jwt, Jwt))
     return [jwt for jwt in jwts if jwt.claims.body.bearer_token or str(jwt.issuer) in scopes]
 
@@ -242,7 +242,7 @@ class Mappings:
         new = WeightedMapping(subject=target, weight=weight or 0, cluster=cluster)
 
         def change(targets: Targets) -> Targets:
-            if any((one.subject, one.cluster) == (target, cluster) for one in targets):
+            if any((item.subject, item.cluster) == (target, cluster) for item in targets):
                 raise UsageError(
                     f"{quoted(source)} goes to {quoted(target)} already",
                     "seedless account mapping edit changes it",
@@ -266,7 +266,7 @@ class Mappings:
         def change(targets: Targets) -> Targets:
             (old,) = _chosen(source, targets, target, cluster)
             new = replace(old, weight=weight)
-            return tuple(new if one is old else one for one in targets)
+            return tuple(new if target is old else target for target in targets)
 
         return self._edit(account, source, change, issuer, must_exist=True)
 
@@ -285,7 +285,7 @@ class Mappings:
             if target is None and not cluster:
                 return ()
             gone = _chosen(source, targets, target, cluster)
-            return tuple(one for one in targets if one not in gone)
+            return tuple(target for target in targets if target not in gone)
 
         return self._edit(account, source, change, issuer, must_exist=True)
 
@@ -307,7 +307,7 @@ class Mappings:
                     f"account {quoted(account)} does not map {quoted(source)}", f"it maps: {there}"
                 )
             targets = change(body.mappings.get(source, ()))
-            mappings = {one: to for one, to in body.mappings.items() if one != source or targets}
+            mappings = {item: to for item, to in body.mappings.items() if item != source or targets}
             return replace(body, mappings=mappings | ({source: targets} if targets else {}))
 
         return edits.edit_account(self._workspace, account, changed, f"mapping of {source}", issuer)
@@ -315,10 +315,10 @@ class Mappings:
 
 def _chosen(source: str, targets: Targets, target: str | None, cluster: str) -> Targets:
     """Return those of *targets* that are meant, one or all of a cluster; raise `UsageError` for none."""
-    found = tuple(one for one in targets if target in {None, one.subject} and cluster == one.cluster)
+    found = tuple(item for item in targets if target in {None, item.subject} and cluster == item.cluster)
     if found:
         return found
-    there = ", ".join(f"{one.subject}{f' in {one.cluster}' if one.cluster else ''}" for one in targets)
+    there = ", ".join(f"{item.subject}{f' in {item.cluster}' if item.cluster else ''}" for item in targets)
     where = f" in cluster {quoted(cluster)}" if cluster else ""
     goes = "goes nowhere" if target is None else f"does not go to {quoted(target)}"
     raise UsageError(f"{quoted(source)} {goes}{where}", f"it goes to: {there}")

@@ -77,7 +77,7 @@ def keys(name: str, values: object) -> tuple[str, ...]:
     """Return public keys as text; raise `UsageError` or `BadKey`."""
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise wrong_type(name, values, f'several, as in {name}=["A…"]')
-    return tuple(str(one if isinstance(one, PublicKey) else PublicKey.parse(one)) for one in values)
+    return tuple(str(value if isinstance(value, PublicKey) else PublicKey.parse(value)) for value in values)
 
 
 def pins(value: str | PinSource | None) -> PinSource | None:

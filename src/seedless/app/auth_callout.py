@@ -79,7 +79,7 @@ class AuthCallouts:
         key = generated.public_key if generated else None if curve is None else _curve_key(curve)
 
         def change(was: ExternalAuthorization) -> ExternalAuthorization:
-            added, gone = (_keys(workspace, account, one) for one in (members, removed))
+            added, gone = (_keys(workspace, account, keys) for keys in (members, removed))
             return ExternalAuthorization(
                 auth_users=listed(was.auth_users, added.users, gone.users),
                 allowed_accounts=listed(was.allowed_accounts, added.accounts, gone.accounts),
@@ -119,7 +119,7 @@ class AuthCallouts:
         step = changed(after, key, replaces=before, now=now, reason="auth callout", address=address)
         around = workspace.around(after, keys=(str(key), str(before.issuer)))
         seeds = () if curve_key is None else (curve_key,)
-        files = {workspace.store.seed_path(one.public_key): one.reveal() for one in seeds}
+        files = {workspace.store.seed_path(seed.public_key): seed.reveal() for seed in seeds}
 
         def finish(jwts: tuple[Jwt[Any], ...]) -> CalloutEdited:
             return CalloutEdited(jwts[0], changed=True, seed_path=next(iter(files), None))
@@ -129,10 +129,10 @@ class AuthCallouts:
 
 def _keys(workspace: Workspace, account: str, members: CalloutMembers) -> CalloutMembers:
     """Return *members* by their keys; `*` is every account."""
-    users = tuple(user_key(workspace, account, one) for one in members.users)
+    users = tuple(user_key(workspace, account, user) for user in members.users)
     if EVERYONE in users:
         raise UsageError("not everyone can be a user of the service", "name its users")
-    accounts = tuple(account_or_everyone(workspace, one) for one in members.accounts)
+    accounts = tuple(account_or_everyone(workspace, item) for item in members.accounts)
     return CalloutMembers(users=users, accounts=accounts)
 
 

@@ -64,7 +64,7 @@ def way_on(workspace: Workspace, public_key: PublicKey) -> str:
     entry = workspace.inventory().get(public_key)
     lost = {place.token for place in entry.places} if entry else set()
     known = list(_claims(workspace, workspace.store.operator))
-    is_strict = any(isinstance(one.body, Operator) and one.body.strict_signing_key_usage for one in known)
+    is_strict = any(isinstance(item.body, Operator) and item.body.strict_signing_key_usage for item in known)
     for claims in known:
         listed = {claims.sub, *map(signing_key, getattr(claims.body, "signing_keys", ()))}
         if str(public_key) not in listed:
@@ -98,11 +98,11 @@ def unreachable(workspace: Workspace, entry: KeyEntry, absent: Sequence[TokenErr
         error = absent[0]
     message = error.message
     if len(absent) > 1:
-        reasons = "; ".join(one.message for one in absent)
+        reasons = "; ".join(item.message for item in absent)
         message = f"{entry.public_key} is on {len(absent)} tokens, and none can be used: {reasons}"
     if isinstance(error, ModuleError):
         return ModuleError(message, error.hint)
-    if absent and not any(isinstance(one, NotConnected) for one in absent):
+    if absent and not any(isinstance(item, NotConnected) for item in absent):
         return NoToken(message, error.hint)  # two that match one URI are not lost
     return NotConnected(message, f"{error.hint}; if it is lost: {way}" if way else error.hint)
 

@@ -235,7 +235,9 @@ class Ceremonies:
         ceremony_reviews.require_consent(approve(asked), asked.digest)
         people = ceremonies_keygen.KeygenPeople(
             present=arguments.texts("present", present),
-            statements=tuple(one.text if isinstance(one, Jwt) else one for one in statements),
+            statements=tuple(
+                statement.text if isinstance(statement, Jwt) else statement for statement in statements
+            ),
             bags=tuple(SeenBag(number=number, found=found) for number, found in bags),
             exceptions=arguments.texts("exceptions", exceptions),
         )

@@ -319,7 +319,7 @@ class _KeygenTokens:
         new = NewKey(Role[key.role.upper()], key.name)
         if key.recoverable:
             entries = [
-                one for one in self._workspace.inventory() if (one.role, one.name) == (new.role, new.name)
+                item for item in self._workspace.inventory() if (item.role, item.name) == (new.role, new.name)
             ]
             if not entries:
                 raise Refused(
@@ -327,7 +327,7 @@ class _KeygenTokens:
                 )
             entry, challenges = entries[0], _CHALLENGES_OF_IMPORT
         else:
-            if new not in {one.new_key for one in pending_keys.load(self._workspace.root)}:
+            if new not in {item.new_key for item in pending_keys.load(self._workspace.root)}:
                 # An intent without its key: whatever has the label by now is another one.
                 self.require_free([key])
             entry, challenges = self._open.create_and_report([new], key.token)[new], _CHALLENGES

@@ -196,7 +196,7 @@ class NewCeremonyKeys(Struct, frozen=True, kw_only=True):
     @property
     def labels(self) -> tuple[str, ...]:
         """What the keys are called on the token."""
-        return tuple(label_for(one.role, one.name) for one in self.keys)
+        return tuple(label_for(key.role, key.name) for key in self.keys)
 
     def create(self, output: str | Path, *, policy: str | Path | None = None) -> CreatedKeys:
         """Create the keys, and write the file about them to *output* and the policy to *policy*, both new.
@@ -215,9 +215,9 @@ def _create(workspace: Workspace, new: NewCeremonyKeys, output: Path, policy: Pa
     lock = root_lock(workspace.root).held(workspace.observer.waits)
     with lock, open_tokens(workspace, writable=True) as tokens:
         entries = tokens.create_and_report(new.keys)
-        made = [_stated(tokens, entries[one], new.holder, workspace.now) for one in new.keys]
+        made = [_stated(tokens, entries[key], new.holder, workspace.now) for key in new.keys]
         everything = (*new.previous, *made)
-        keys = tuple(one for one, _ in everything)
+        keys = tuple(item for item, _ in everything)
         data = to_bytes([text for _, text in everything])
         text = _policy(new, keys) if policy else ""
         files = {output: data.decode()} | ({policy: text} if policy else {})
@@ -247,7 +247,7 @@ def new_keys(
     for root in attestation_roots:
         require_root(root)
     before = parse(previous) if previous is not None else ()
-    require_other_witnesses((one for one, _ in before), map(PublicKey.parse, witnesses))
+    require_other_witnesses((key for key, _ in before), map(PublicKey.parse, witnesses))
     return NewCeremonyKeys(
         keys=wanted,
         holder=holder,
@@ -297,7 +297,7 @@ def begun_ledger(workspace: Workspace, made: Iterable[CeremonyKey]) -> dict[Path
     """Return the file of a ledger that has a book for the operator; an older book stays."""
     path = ledger_path(workspace)
     ledger = ledgers.load(path)
-    operator = next((one.public_key for one in made if one.public_key.role is Role.OPERATOR), None)
+    operator = next((key.public_key for key in made if key.public_key.role is Role.OPERATOR), None)
     if operator is None or str(operator) in ledger.books:
         return {}
     return {path: ledger.with_book(str(operator), OperatorRecord()).text()}
@@ -305,11 +305,11 @@ def begun_ledger(workspace: Workspace, made: Iterable[CeremonyKey]) -> dict[Path
 
 def registered(workspace: Workspace, data: bytes, *, record: bool) -> tuple[CeremonyKey, ...]:
     """Return the keys in the file *data*, see `Ceremonies.keys`."""
-    made = tuple(one for one, _ in parse(data))
+    made = tuple(key for key, _ in parse(data))
     if record:
         with root_lock(workspace.root).held(workspace.observer.waits):
-            for one in made:
-                workspace.note_key(_entry(one))
+            for key in made:
+                workspace.note_key(_entry(key))
     return made
 
 
@@ -319,7 +319,7 @@ def compared(workspace: Workspace, *, offline: bool) -> tuple[CeremonyKeyState, 
     if not known:
         raise UsageError("no ceremony was held here", f"transcripts lie in {shown(workspace.root)}")
     with open_tokens(workspace) as tokens:
-        return tuple(_state(None if offline else tokens, one) for one in known)
+        return tuple(_state(None if offline else tokens, key) for key in known)
 
 
 def _entry(made: CeremonyKey) -> KeyEntry:
@@ -340,17 +340,19 @@ def _transcripts(root: Path) -> Iterator[CeremonyResult]:
                 yield parse_result(documents.read(path, *kinds), form)
 
 
-def _state(tokens: OpenTokens | None, one: ReportedKey) -> CeremonyKeyState:
-    state, changed = ("not looked for", ()) if tokens is None else _seen(tokens, one)
-    label = str(one.driver_report.get("token", ""))
-    return CeremonyKeyState(public_key=one.public_key, state=state, changed=changed, token=label, at=one.at)
+def _state(tokens: OpenTokens | None, reported: ReportedKey) -> CeremonyKeyState:
+    state, changed = ("not looked for", ()) if tokens is None else _seen(tokens, reported)
+    label = str(reported.driver_report.get("token", ""))
+    return CeremonyKeyState(
+        public_key=reported.public_key, state=state, changed=changed, token=label, at=reported.at
+    )
 
 
-def _seen(tokens: OpenTokens, one: ReportedKey) -> tuple[str, tuple[str, ...]]:
+def _seen(tokens: OpenTokens, reported: ReportedKey) -> tuple[str, tuple[str, ...]]:
     try:
-        token = tokens.holding(one.public_key)
-        now = reported_by_driver(token, token.find(one.public_key.raw))
+        token = tokens.holding(reported.public_key)
+        now = reported_by_driver(token, token.find(reported.public_key.raw))
     except (NoKey, NoToken):
         return "missing", ()
-    changed = differences(one.driver_report, now)
+    changed = differences(reported.driver_report, now)
     return (f"changed: {', '.join(changed)}" if changed else "present"), changed

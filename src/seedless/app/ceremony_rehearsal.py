@@ -133,8 +133,8 @@ class _Stage:
             self.table[str(key)] = str(PublicKey(key.role, made.raw or b""))
 
     def sign(self, drafts: Iterable[Draft[object]]) -> Iterator[Jwt[object]]:
-        for one in drafts:
-            yield one.complete(self.token.signer(one.issuer).sign(one.signing_input))
+        for draft in drafts:
+            yield draft.complete(self.token.signer(draft.issuer).sign(draft.signing_input))
 
     def driver_report(self, public_key: PublicKey) -> Mapping[str, object]:
         return reported_by_driver(self.token, self.token.find(public_key.raw))
@@ -152,8 +152,8 @@ class _Stage:
         )  # fmt: skip
         return made, 1
 
-    def only(self, one: Draft[object]) -> Jwt[object]:
-        return next(iter(self.sign([one])))
+    def only(self, draft: Draft[object]) -> Jwt[object]:
+        return next(iter(self.sign([draft])))
 
 
 @contextlib.contextmanager
@@ -210,8 +210,8 @@ def _held(review: CeremonyReview, stage: _Stage, folder: Path) -> CeremonyRehear
     content = offline.statement_content(context, rehearsed.report)
     statements = []
     for key in witnesses[: wanted.threshold if wanted else 0]:
-        one = content.draft(key.public_key, workspace.now)
-        statements.append(one.complete(key.sign(one.signing_input)).text)
+        draft = content.draft(key.public_key, workspace.now)
+        statements.append(draft.complete(key.sign(draft.signing_input)).text)
     result = offline.run_ceremony(
         _run(workspace, context, folder, tuple(statements)),
         review=lambda _plan, _report: True,
@@ -255,7 +255,7 @@ def _created(review: KeygenReview, stage: _Stage, folder: Path) -> KeygenRehears
         request=request,
         folder=folder / "ceremony",
         clock=lambda: now,
-        statements=tuple(one.complete(key.sign(one.signing_input)).text for key, one in drafts),
+        statements=tuple(draft.complete(key.sign(draft.signing_input)).text for key, draft in drafts),
         present=("nobody: this is a rehearsal",),
         tool=tool(),
         readiness=lambda: review.readiness,

@@ -250,7 +250,7 @@ class CeremonyReview(Struct, frozen=True, kw_only=True):
             return _signed(
                 review,
                 approve,
-                statements=tuple(one.text if isinstance(one, Jwt) else one for one in statements),
+                statements=tuple(item.text if isinstance(item, Jwt) else item for item in statements),
                 present=arguments.texts("present", present),
                 output=None if output is None else Path(output),
                 device_info=tuple(device_info),

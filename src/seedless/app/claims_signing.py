@@ -138,7 +138,7 @@ def _parent(around: tuple[Jwt[object], ...], claims: Claims[object]) -> Claims[o
         case Operator():
             return claims
         case Account():
-            return next((one for one in known.values() if isinstance(one.body, Operator)), None)
+            return next((item for item in known.values() if isinstance(item.body, Operator)), None)
         case User() | Activation():
             return known.get(claims.body.issuer_account)
         case _:
@@ -163,7 +163,7 @@ def _replaced(
             _refuse_other(workspace, claims, address, place)
         stored = workspace.store.get(*place) if place is not None else None
         found += [stored] if stored else []
-    return max(found, key=lambda one: one.issued_at, default=None)
+    return max(found, key=lambda jwt: jwt.issued_at, default=None)
 
 
 def _refuse_other(

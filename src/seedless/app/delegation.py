@@ -306,8 +306,8 @@ class Delegations:
         before = edits.stored(workspace, (account,))
         recorded = self._of(before.claims.sub)
         gone = [_named(recorded, before.claims, str(key)) for key in keys]
-        gone = gone or [one for one in recorded.values() if one.until <= time]
-        valid = [one for one in gone if one.until > time]
+        gone = gone or [item for item in recorded.values() if item.until <= time]
+        valid = [key for key in gone if key.until > time]
         if valid and not now:
             raise UsageError(
                 f"what {valid[0].public_key} has signed may be valid until {moment(valid[0].until)}",
@@ -346,7 +346,7 @@ class Delegations:
             for name, jwt in workspace.each():
                 if not isinstance(jwt, SeedlessError):
                     found += self._states(name, jwt.claims, recorded)
-        return tuple(sorted(found, key=lambda one: (one.account, one.until, str(one.public_key))))
+        return tuple(sorted(found, key=lambda entry: (entry.account, entry.until, str(entry.public_key))))
 
     @contextlib.contextmanager
     def hold(
@@ -396,7 +396,7 @@ class Delegations:
     def _of(self, account: str) -> dict[str, RecordedDelegation]:
         """Return what is recorded of *account* (key text)."""
         recorded = delegation.load(self._workspace.root)
-        return {key: one for key, one in recorded.items() if one.account == account}
+        return {key: item for key, item in recorded.items() if item.account == account}
 
     def _recorded(self, key: str) -> RecordedDelegation:
         found = delegation.load(self._workspace.root).get(key)
@@ -411,33 +411,37 @@ class Delegations:
             raise UsageError(f"the account {account} is not in the store", "pull it")
         return found.claims.name.strip()
 
-    def _is_lost(self, one: RecordedDelegation) -> bool:
-        """Report whether the process that had the seed of *one* has gone without `stop`."""
-        return not one.file and not one.ended and not is_held(self._workspace.root, one.public_key)
+    def _is_lost(self, recorded: RecordedDelegation) -> bool:
+        """Report whether the process that had the seed of *recorded* has gone without `stop`."""
+        return (
+            not recorded.file
+            and not recorded.ended
+            and not is_held(self._workspace.root, recorded.public_key)
+        )
 
     def _gone(self, account: Claims[Account]) -> list[RecordedDelegation]:
         """Return the delegated keys of *account* that are over, lost, or not listed any more."""
         now, listed = self._workspace.now, set(map(signing_key, account.body.signing_keys))
         return [
-            one
-            for key, one in self._of(account.sub).items()
-            if one.until <= now or key not in listed or self._is_lost(one)
+            item
+            for key, item in self._of(account.sub).items()
+            if item.until <= now or key not in listed or self._is_lost(item)
         ]
 
     def _remove_locks(self, gone: Sequence[RecordedDelegation]) -> None:
-        for one in gone:
-            delegation.remove_lock(self._workspace.root, one.public_key)
+        for key in gone:
+            delegation.remove_lock(self._workspace.root, key.public_key)
 
     def _notices(self, gone: Sequence[RecordedDelegation]) -> tuple[Notice, ...]:
         now = self._workspace.now
         return tuple(
             Notice(
-                f"{one.public_key} (role {shown(one.role)}) is removed, and what it has signed ends with it",
+                f"{key.public_key} (role {shown(key.role)}) is removed, and what it has signed ends with it",
                 is_warning=True,
             )
-            if one.until > now
-            else Notice(f"{one.public_key} (role {shown(one.role)}) is removed: it is over")
-            for one in gone
+            if key.until > now
+            else Notice(f"{key.public_key} (role {shown(key.role)}) is removed: it is over")
+            for key in gone
         )
 
     def _files(
@@ -447,12 +451,12 @@ class Delegations:
     ) -> dict[Path, str | None]:
         """Return the files with *added* and without *gone*: the list, seeds, and entries of the key store."""
         known = delegation.load(self._workspace.root)
-        known = {key: one for key, one in known.items() if one not in gone}
-        known |= {str(one.public_key): one for one in added}
+        known = {key: item for key, item in known.items() if item not in gone}
+        known |= {str(key.public_key): key for key in added}
         store = self._workspace.store
-        seeds = {Path(one.file): None for one in gone if one.file and _holds(Path(one.file), one)}
+        seeds = {Path(key.file): None for key in gone if key.file and _holds(Path(key.file), key)}
         # The key store has a file with the public key of each signing key, which nothing would remove later.
-        public = {path: None for path in (store.seed_path(one.public_key) for one in gone) if path.is_file()}
+        public = {path: None for path in (store.seed_path(key.public_key) for key in gone) if path.is_file()}
         return {self._path: delegation.text(known), **seeds, **public}
 
     def _forget(self, before: Jwt[Account], gone: Sequence[RecordedDelegation]) -> Preview[Edited[Account]]:
@@ -473,13 +477,13 @@ class Delegations:
     ) -> Iterator[ListedDelegation]:
         now = self._workspace.now
         entries = {signing_key(entry): entry for entry in account.body.signing_keys}
-        for key, one in recorded.items():
-            if one.account == account.sub:
-                state: State = "over" if one.until <= now else "ended" if one.ended else "active"
+        for key, item in recorded.items():
+            if item.account == account.sub:
+                state: State = "over" if item.until <= now else "ended" if item.ended else "active"
                 yield ListedDelegation(
-                    public_key=one.public_key, account=name, role=one.role, until=one.until,
-                    state="lost" if state == "active" and self._is_lost(one) else state,
-                    is_listed=key in entries, file=one.file,
+                    public_key=item.public_key, account=name, role=item.role, until=item.until,
+                    state="lost" if state == "active" and self._is_lost(item) else state,
+                    is_listed=key in entries, file=item.file,
                 )  # fmt: skip
         for key, entry in entries.items():
             if key not in recorded and isinstance(entry, Scope) and is_delegated(entry):
@@ -527,10 +531,10 @@ def _file_text(key: SoftwareKey, recorded: RecordedDelegation, name: str) -> str
     )
 
 
-def _holds(path: Path, one: RecordedDelegation) -> bool:
-    """Report whether the file *path* has the seed of *one*, and nothing that somebody put in its place."""
+def _holds(path: Path, recorded: RecordedDelegation) -> bool:
+    """Report whether the file *path* has the seed of *recorded*, and no other."""
     with contextlib.suppress(SeedlessError, UnicodeDecodeError):
-        return parse_key((atomic.read(path) or b"").decode()).public_key == one.public_key
+        return parse_key((atomic.read(path) or b"").decode()).public_key == recorded.public_key
     return False
 
 
@@ -547,7 +551,7 @@ def _scope(account: Claims[Account], role: str) -> Scope:
 
 def _listed(account: Claims[Account], gone: Sequence[RecordedDelegation]) -> set[str]:
     """Return which of *gone* (key text) *account* lists."""
-    return {str(one.public_key) for one in gone} & set(map(signing_key, account.body.signing_keys))
+    return {str(key.public_key) for key in gone} & set(map(signing_key, account.body.signing_keys))
 
 
 def _named(
@@ -556,7 +560,7 @@ def _named(
     """Return what is recorded of *key*, or what is known of one that only the account lists."""
     if key in recorded:
         return recorded[key]
-    entry = next((one for one in account.body.signing_keys if signing_key(one) == key), None)
+    entry = next((item for item in account.body.signing_keys if signing_key(item) == key), None)
     if entry is None or not is_delegated(entry):
         raise UsageError(
             f"{quoted(key)} is no delegated key of account {shown(account.name)}",

@@ -146,11 +146,13 @@ def _depending(workspace: Workspace, jwt: Jwt[object]) -> dict[str, list[str]]:
     key = jwt.claims.sub
     # Accounts that cannot be read are not counted as dependents: a damaged file must not keep its
     # neighbours from being deleted.
-    others = [one.claims for one in workspace.readable_accounts() if one.claims.sub != key]
+    others = [account.claims for account in workspace.readable_accounts() if account.claims.sub != key]
     return {
-        "import from": [one.name for one in others if any(item.account == key for item in one.body.imports)],
+        "import from": [
+            other.name for other in others if any(item.account == key for item in other.body.imports)
+        ],
         "place users by auth callout in": [
-            one.name for one in others if key in one.body.authorization.allowed_accounts
+            other.name for other in others if key in other.body.authorization.allowed_accounts
         ],
     }
 

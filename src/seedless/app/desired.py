@@ -146,13 +146,17 @@ def _is_elsewhere(workspace: Workspace, key: PublicKey) -> bool:
 
 def _left_importing(planned: PlannedChanges, current: CurrentState) -> Iterator[Notice]:
     """Yield accounts that stay and import from one that is removed: servers drop these imports."""
-    removed = {current.accounts[one[0]].claims.sub: one[0] for one in planned.removed if len(one) != _USER}
+    removed = {
+        current.accounts[item[0]].claims.sub: item[0] for item in planned.removed if len(item) != _USER
+    }
     if not removed:
         return
     after = {name: jwt.claims for name, jwt in current.accounts.items() if jwt.claims.sub not in removed}
     changes = planned.intent.rehearsed().changes
     after |= {
-        one.address[0]: one.draft.claims for one in changes if one.address and len(one.address) != _USER
+        change.address[0]: change.draft.claims
+        for change in changes
+        if change.address and len(change.address) != _USER
     }
     for name, claims in after.items():
         left = {removed[item.account]: None for item in claims.body.imports if item.account in removed}
@@ -164,7 +168,7 @@ def _left_importing(planned: PlannedChanges, current: CurrentState) -> Iterator[
 def _files_of(workspace: Workspace, planned: PlannedChanges) -> list[Path]:
     """Return the creds and key files of removed users that exist."""
     paths: list[Path] = []
-    for address in (one for one in planned.removed if len(one) == _USER):
+    for address in (item for item in planned.removed if len(item) == _USER):
         paths.append(workspace.store.creds_path(*address))
         with contextlib.suppress(StoreError):  # a damaged jwt names no key
             jwt = workspace.store.get(*address)

@@ -284,11 +284,11 @@ class _Loss:
     def _restored(self, lost: Sequence[str]) -> DrillStep | None:
         """Return the step that restores *lost* from shares, where a record lists one of them."""
         for record in kept.records(self.workspace.root):
-            listed = [one for one in record.keys if str(one.public_key) in lost]
+            listed = [entry for entry in record.keys if str(entry.public_key) in lost]
             if listed:
                 path = kept.path_of(self.workspace.root, record)
                 return DrillStep(
-                    what=f"{', '.join(one.key.text for one in listed)}, from {record.threshold} shares",
+                    what=f"{', '.join(entry.key.text for entry in listed)}, from {record.threshold} shares",
                     commands=(f"seedless recovery restore {shown(path)} --token OTHER",),
                     key=listed[0].public_key,
                 )
@@ -450,7 +450,9 @@ def _is_same(before: KeyEntry, after: KeyEntry | None) -> bool:
     """Return whether *after* has the name and all the places of *before*."""
     if after is None or after.name != before.name:
         return False
-    known, found = ({(one.token, KeyUri.parse(one.uri).id) for one in e.places} for e in (before, after))
+    known, found = (
+        {(place.token, KeyUri.parse(place.uri).id) for place in e.places} for e in (before, after)
+    )
     return known == found
 
 

@@ -66,7 +66,7 @@ class Exports:
             raise arguments.wrong_type("export", export, 'an Export(subject="…", type="stream")')
 
         def change(body: Account) -> Account:
-            if any((one.type, one.subject) == (export.type, export.subject) for one in body.exports):
+            if any((item.type, item.subject) == (export.type, export.subject) for item in body.exports):
                 raise UsageError(
                     f"account {quoted(account)} exports {export.type} {quoted(export.subject)} already",
                     "seedless account export edit changes it",
@@ -113,7 +113,7 @@ class Exports:
 
         def change(body: Account) -> Account:
             gone = exported(account, body, subject, kind)
-            return replace(body, exports=tuple(one for one in body.exports if one is not gone))
+            return replace(body, exports=tuple(export for export in body.exports if export is not gone))
 
         notices = _importers(self._workspace, account, subject, "gets nothing any more")
         return edit_account(self._workspace, account, change, f"export {subject} removed", issuer, notices)
@@ -208,7 +208,7 @@ class Exports:
                     f"the export {quoted(subject)} has no revocation of {whose}",
                     "seedless account export revocations lists them",
                 )
-            left = {one: time for one, time in old.revocations.items() if one != key}
+            left = {item: time for item, time in old.revocations.items() if item != key}
             return with_export(body, old, replace(old, revocations=left))
 
         return edit_account(self._workspace, account, change, f"unrevoked {subject} for {target}", issuer)
@@ -224,10 +224,10 @@ class Exports:
         if subject is not None:
             exported(account, body, subject, kind)
         found = [
-            (one.subject, one.type, key, until)
-            for one in body.exports
-            if subject in {None, one.subject} and kind in {None, one.type}
-            for key, until in one.revocations.items()
+            (export.subject, export.type, key, until)
+            for export in body.exports
+            if subject in {None, export.subject} and kind in {None, export.type}
+            for key, until in export.revocations.items()
         ]
         names = names_of(self._workspace, {key for _, _, key, _ in found} - {EVERYONE})
         return tuple(
@@ -258,7 +258,7 @@ class Imports:
         new = replace(new, account=source, type=kind)
 
         def change(body: Account) -> Account:
-            if any(_place(one) == _place(new) for one in body.imports):
+            if any(_place(item) == _place(new) for item in body.imports):
                 raise UsageError(
                     f"account {quoted(account)} imports {new.type} {quoted(new.subject)} from there already",
                     "seedless account import edit changes it",
@@ -287,7 +287,7 @@ class Imports:
         def changed(body: Account) -> Account:
             old = imported(account, body, subject, exporter, kind)
             new = change(old)
-            return replace(body, imports=tuple(new if one is old else one for one in body.imports))
+            return replace(body, imports=tuple(new if item is old else item for item in body.imports))
 
         return edit_account(self._workspace, account, changed, f"import {subject}", issuer)
 
@@ -305,7 +305,7 @@ class Imports:
 
         def change(body: Account) -> Account:
             gone = imported(account, body, subject, exporter, kind)
-            return replace(body, imports=tuple(one for one in body.imports if one is not gone))
+            return replace(body, imports=tuple(item for item in body.imports if item is not gone))
 
         return edit_account(self._workspace, account, change, f"import {subject} removed", issuer)
 
@@ -316,7 +316,7 @@ def _importers(workspace: Workspace, account: str, subject: str, what: str) -> t
     return tuple(
         Notice(f"account {shown(other.claims.name)} imports {shown(subject)}, and {what}")
         for other in workspace.readable_accounts()
-        if any((one.account, one.subject) == (key, subject) for one in other.claims.body.imports)
+        if any((item.account, item.subject) == (key, subject) for item in other.claims.body.imports)
     )
 
 
@@ -354,8 +354,8 @@ def _activated_kind(
     exporter: Claims[Account], subject: str, wanted: Kind | None
 ) -> tuple[Kind, tuple[Notice, ...]]:
     """Return the type of the exports of *exporter* that contain *subject*, and a notice if none needs it."""
-    fitting = [one for one in exporter.body.exports if is_contained_in(subject, one.subject)]
-    kinds = {one.type for one in fitting if one.type}
+    fitting = [export for export in exporter.body.exports if is_contained_in(subject, export.subject)]
+    kinds = {export.type for export in fitting if export.type}
     if wanted is None and len(kinds) != 1:
         name = quoted(exporter.name)
         if kinds:
@@ -368,8 +368,8 @@ def _activated_kind(
             f"it exports: {listed(exporter.body.exports)}",
         )
     kind = wanted or kinds.pop()
-    fitting = [one for one in fitting if one.type == kind]
-    if not fitting or any(one.token_req for one in fitting):
+    fitting = [export for export in fitting if export.type == kind]
+    if not fitting or any(export.token_req for export in fitting):
         return kind, ()
     return kind, (Notice(f"the export {shown(subject)} is public: nobody needs this activation"),)
 
@@ -381,12 +381,12 @@ def _activation_file(path: Path, signed: Sequence[Signed]) -> Mapping[Path, str 
 
 def listed(parts: tuple[Export, ...] | tuple[Import, ...]) -> str:
     """Return *parts* for a hint: `stream orders.>, service pay`."""
-    return ", ".join(f"{one.type or 'unknown'} {one.subject}" for one in parts) or "none yet"
+    return ", ".join(f"{part.type or 'unknown'} {part.subject}" for part in parts) or "none yet"
 
 
 def exported(account: str, body: Account, subject: str, kind: str | None) -> Export:
     """Return the export of *subject*; raise `UsageError` when there is none, or a *kind* has to be given."""
-    fitting = [one for one in body.exports if one.subject == subject and kind in {None, one.type}]
+    fitting = [export for export in body.exports if export.subject == subject and kind in {None, export.type}]
     if not fitting:
         raise UsageError(
             f"account {quoted(account)} exports no {f'{kind} ' if kind else ''}{quoted(subject)}",
@@ -438,19 +438,19 @@ def activated_import(
 
 def with_export(body: Account, old: Export, new: Export) -> Account:
     """Return *body* with *new* in the place of its export *old*."""
-    return replace(body, exports=tuple(new if one is old else one for one in body.exports))
+    return replace(body, exports=tuple(new if export is old else export for export in body.exports))
 
 
 def imported(account: str, body: Account, subject: str, source: str | None, kind: str | None) -> Import:
     """Return the import of *subject*, the local or the remote one; raise `UsageError` for none or several."""
     fitting = [
-        one
-        for one in body.imports
-        if subject in {one.subject, one.local_subject or one.subject}
-        and source in {None, one.account}
-        and kind in {None, one.type}
+        item
+        for item in body.imports
+        if subject in {item.subject, item.local_subject or item.subject}
+        and source in {None, item.account}
+        and kind in {None, item.type}
     ]
-    exact = [one for one in fitting if subject == (one.local_subject or one.subject)]
+    exact = [item for item in fitting if subject == (item.local_subject or item.subject)]
     if not fitting:
         raise UsageError(
             f"account {quoted(account)} has no such import of {quoted(subject)}",
@@ -468,10 +468,10 @@ def exported_kind(workspace: Workspace, source: str, subject: str) -> Kind:
     """Return as what *source* exports *subject*; a stream where it does both or nobody here knows."""
     account = workspace.account_with_key(source)
     exports = account.claims.body.exports if account else ()
-    kinds = {one.type for one in exports if is_contained_in(subject, one.subject)}
+    kinds = {export.type for export in exports if is_contained_in(subject, export.subject)}
     return "service" if kinds == {"service"} else "stream"
 
 
-def _place(one: Import) -> tuple[str, str, str, str]:
+def _place(item: Import) -> tuple[str, str, str, str]:
     """Return what an account has once: type, account, and both subjects of an import."""
-    return one.type, one.account, one.subject, one.local_subject or one.subject
+    return item.type, item.account, item.subject, item.local_subject or item.subject

@@ -50,7 +50,9 @@ def judged(
     # The rules before the policy: a policy may narrow what the rules allow, and its findings are listed
     # first, since nothing waives them.
     report = judge_claims(plan.changes, context)
-    mismatches = [one for change in plan.changes for one in _mismatches(workspace, plan, change, context)]
+    mismatches = [
+        finding for change in plan.changes for finding in _mismatches(workspace, plan, change, context)
+    ]
     if mismatches:
         found = Report.of([*report.findings, *mismatches])
         report = msgspec.structs.replace(report, findings=found.findings)
@@ -59,7 +61,7 @@ def judged(
         from seedless.policy import judge
 
         recorded = {
-            key: DelegatedRole(one.role, one.until) for key, one in delegation.load(workspace.root).items()
+            key: DelegatedRole(item.role, item.until) for key, item in delegation.load(workspace.root).items()
         }
         context = msgspec.structs.replace(
             context,
@@ -80,7 +82,7 @@ def _mismatches(workspace: Workspace, plan: Plan, change: Change, context: Conte
     if not keys or change.replaces is None:
         return
     (account,) = change.address or (change.replaces.claims.name,)
-    planned = {change.address for change in plan.changes} | {one.address for one in plan.store_writes}
+    planned = {change.address for change in plan.changes} | {write.address for write in plan.store_writes}
     users = []
     for name in workspace.store.children(account):
         with contextlib.suppress(SeedlessError):

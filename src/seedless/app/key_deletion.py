@@ -181,7 +181,7 @@ class LostKeys:
                 raise _not_in_inventory(self._public_key)
             return [entry]
         token = self._token()
-        entries = [one for one in inventory if any(token.covers(place.token) for place in one.places_left)]
+        entries = [item for item in inventory if any(token.covers(place.token) for place in item.places_left)]
         if not entries:
             raise UsageError(
                 f"the inventory has no key on the token {shown(str(token))}"
@@ -189,7 +189,9 @@ class LostKeys:
                 else "no token is named",
                 "name the one that is lost with --token; seedless key list shows what is where",
             )
-        _require_one_token(place for one in entries for place in one.places_left if token.covers(place.token))
+        _require_one_token(
+            place for item in entries for place in item.places_left if token.covers(place.token)
+        )
         return entries
 
     def _found(self, entries: Iterable[KeyEntry]) -> Iterator[tuple[LostPlace, KeyEntry | None]]:
@@ -225,7 +227,7 @@ class LostKeys:
                 lost = {key.public_key for key, _ in found}
                 others = [entry for entry in workspace.inventory() if entry.public_key not in lost]
                 stays = [entry for _, entry in found if entry is not None]
-                Inventory.of(sorted((*others, *stays), key=lambda one: str(one.public_key))).save(
+                Inventory.of(sorted((*others, *stays), key=lambda item: str(item.public_key))).save(
                     workspace.inventory_path
                 )
         return tuple(key for key, _ in found)
@@ -278,7 +280,7 @@ def _on(token: Token, public_key: PublicKey) -> Key:
         )
     # A key without a public object was found by a signature, and is on the token without those bytes.
     listed: list[Key] = token.keys()
-    found = [one for one in listed if (one.id, one.label) == (key.id, key.label)]
+    found = [item for item in listed if (item.id, item.label) == (key.id, key.label)]
     return found[0] if len(found) == 1 else key
 
 

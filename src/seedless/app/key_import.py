@@ -116,22 +116,22 @@ class FolderImport:
     def _present(self) -> Iterator[tuple[KeyInFile, str]]:
         """Yield the keys that are where they belong already, and the reason to skip each."""
         inventory = self._workspace.inventory()
-        info = self._token() if any(one.destination == "token" for one in self.keys) else None
-        for one in self.keys:
-            if one.destination == "file" and self._workspace.store.seed_path(one.public_key).exists():
-                yield one, "the key store has it"
-            if one.destination == "token" and info is not None:
-                entry = inventory.get(one.public_key)
+        info = self._token() if any(key.destination == "token" for key in self.keys) else None
+        for key in self.keys:
+            if key.destination == "file" and self._workspace.store.seed_path(key.public_key).exists():
+                yield key, "the key store has it"
+            if key.destination == "token" and info is not None:
+                entry = inventory.get(key.public_key)
                 # On this token, and not on any: a second one gets the same keys.
                 if entry is not None and any(matches(info, place.token) for place in entry.places):
-                    yield one, f"{info.where} has it"
+                    yield key, f"{info.where} has it"
 
     def _token(self) -> TokenInfo:
         with open_tokens(self._workspace) as tokens:
             return tokens.info()
 
     def _missing(self, destination: str) -> list[KeyInFile]:
-        return [one for one in self.keys if one.destination == destination and one not in self.skipped]
+        return [key for key in self.keys if key.destination == destination and key not in self.skipped]
 
     @property
     def is_empty(self) -> bool:
@@ -143,12 +143,12 @@ class FolderImport:
         workspace = self._workspace
         # Seeds of users first: they need no token, and stay when no token is there.
         path = workspace.store.seed_path
-        atomic.write({path(one.public_key): self._seeds[one].reveal() for one in self._missing("file")})
+        atomic.write({path(key.public_key): self._seeds[key].reveal() for key in self._missing("file")})
         missing = self._missing("token")
         if not missing:
             return ()
         with open_tokens(workspace, writable=True) as tokens:
-            return tuple(put_on_token(workspace, tokens, self._seeds[one], one.name or "") for one in missing)
+            return tuple(put_on_token(workspace, tokens, self._seeds[key], key.name or "") for key in missing)
 
 
 def _names(workspace: Workspace) -> dict[str, str]:

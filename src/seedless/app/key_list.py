@@ -56,14 +56,14 @@ def list_keys(
     listed = keys_beside_token(workspace) if on_token else inventory_keys(workspace)
     named = keys_in_jwts(workspace) if everything or not_referenced else {}
     if everything:
-        registered = {one.public_key for one in listed}
-        listed += [one for key, one in named.items() if key not in registered]
+        registered = {entry.public_key for entry in listed}
+        listed += [entry for key, entry in named.items() if key not in registered]
     return [
-        one
-        for one in listed
-        if not (not_referenced and one.public_key in named)
-        and (not roles or (one.role is not None and one.role.name.lower() in roles))
-        and (text is None or text.lower() in f"{one.public_key or ''} {one.name}".lower())
+        entry
+        for entry in listed
+        if not (not_referenced and entry.public_key in named)
+        and (not roles or (entry.role is not None and entry.role.name.lower() in roles))
+        and (text is None or text.lower() in f"{entry.public_key or ''} {entry.name}".lower())
     ]
 
 

@@ -148,7 +148,7 @@ class _Known:
     def _of_role(self, role: str) -> Iterator[tuple[str, str]]:
         """Yield key and name of what the store has of a *role* (first letter of a key), one at a time."""
         store = self._workspace.store
-        for address, found in readable(store, *(one for one in Role if one.value == role)):
+        for address, found in readable(store, *(item for item in Role if item.value == role)):
             yield found.claims.sub, address[-1] if address else store.operator
 
 

@@ -108,12 +108,12 @@ class AuditReport:
         self.token: TokenInfo = token.info
         self.module: Path = token.session.module.path
         self.keys = keys
-        self.uris = tuple(str(key_uri(token, one.key.label, one.key.id)) for one in keys)
+        self.uris = tuple(str(key_uri(token, key.key.label, key.key.id)) for key in keys)
 
     @property
     def is_sound(self) -> bool:
         """Whether no key can leave the token, and every public object is that of its key."""
-        return all(one.is_sound for one in self.keys)
+        return all(key.is_sound for key in self.keys)
 
 
 class KeyManagement:
@@ -265,7 +265,7 @@ class KeyManagement:
                 "no policy that pins the roots of attestations is named",
                 "name one with --policy; [attestation] roots has the SHA-256 of each root certificate",
             )
-        certificates = [one for path in map(Path, files) for one in _in_file(path)]
+        certificates = [certificate for path in map(Path, files) for certificate in _in_file(path)]
         objects = attestation.of_objects(_certificates(workspace, entry), key) if reads_token else []
         found = attestation.verify([*certificates, *objects], key, pins.roots, workspace.refresh())
         if not dry_run:
@@ -402,9 +402,9 @@ def _labelled_entries(registrar: _Registrar) -> RegisteredKeys:
     entries: dict[PublicKey, KeyEntry] = {}
     checked: dict[PublicKey, KeyEntry] = {}
     notices: list[Notice] = []
-    for one in audit(registrar.token):
-        key = one.key
-        why = _why_skipped(one)
+    for audited in audit(registrar.token):
+        key = audited.key
+        why = _why_skipped(audited)
         if key.role is None or why:
             notices.append(Notice(f"skipped the key {key.named}: {why or 'its label contains no role'}"))
             continue
@@ -423,11 +423,11 @@ def _labelled_entries(registrar: _Registrar) -> RegisteredKeys:
     return RegisteredKeys(tuple(entries.values()), tuple(checked.values()), tuple(notices))
 
 
-def _why_skipped(one: AuditedKey) -> str:
+def _why_skipped(audited: AuditedKey) -> str:
     """Return why a key cannot be registered by its label; empty where it can."""
-    if one.trial.refusal:
-        return shown(one.trial.refusal)
-    return "" if one.agrees else "its public object is that of another key"
+    if audited.trial.refusal:
+        return shown(audited.trial.refusal)
+    return "" if audited.agrees else "its public object is that of another key"
 
 
 def _can_leave(key: Key) -> Iterator[Notice]:
@@ -473,13 +473,13 @@ def _seeds(
         curve = stored_seed(workspace.store, PublicKey.parse(xkey)) if xkey else None
         if curve is not None:
             yield owner, name, curve
-        for one in [user] if user else workspace.store.children(name):
-            jwt = workspace.user(name, one)
+        for item in [user] if user else workspace.store.children(name):
+            jwt = workspace.user(name, item)
             key = _user_seed(
-                workspace, jwt, workspace.store.creds_path(name, one), workspace.creds(name, one)
+                workspace, jwt, workspace.store.creds_path(name, item), workspace.creds(name, item)
             )
             if key is not None:
-                yield jwt, f"{name}/{one}", key
+                yield jwt, f"{name}/{item}", key
 
 
 def _user_seed(workspace: Workspace, jwt: Jwt[object], path: Path, creds: str | None) -> SoftwareKey | None:

@@ -57,7 +57,9 @@ class LintReport(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def counted(self) -> dict[Severity, int]:
         """How many findings there are of each severity."""
-        return {severity: sum(one.severity is severity for one in self.findings) for severity in Severity}
+        return {
+            severity: sum(finding.severity is severity for finding in self.findings) for severity in Severity
+        }
 
     def holds(self, *, strict: bool = False) -> bool:
         """Whether there is no error, and nothing that does not hold now; with *strict* no finding at all."""
@@ -185,6 +187,6 @@ class _Linter:
         return LintContext(Context(workspace.now))
 
     def _findings(self, judged: Iterable[LintedJwt]) -> Iterator[Finding]:
-        for one in judged:
+        for finding in judged:
             self._looked_at += 1
-            yield from one.findings
+            yield from finding.findings

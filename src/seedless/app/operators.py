@@ -280,7 +280,9 @@ def _refuse_under_callouts(workspace: Workspace, before: Claims[Operator], after
     """Raise `UsageError` when the system account goes, and an account has an auth callout: it needs one."""
     if after.body.system_account or not before.body.system_account:
         return
-    callouts = [one for one in workspace.readable_accounts() if one.claims.body.authorization.auth_users]
+    callouts = [
+        account for account in workspace.readable_accounts() if account.claims.body.authorization.auth_users
+    ]
     if callouts:
         raise UsageError(
             f"account {shown(callouts[0].claims.name)} has an auth callout, at which servers "

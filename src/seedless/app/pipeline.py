@@ -81,7 +81,7 @@ class Recorder:
 
     def __call__(self, signed: Sequence[Signed], store_writes: Sequence[StoreWrite]) -> None:
         """Write all of it or nothing."""
-        jwts: dict[tuple[str, ...], Jwt[object] | None] = {one.address: one.jwt for one in store_writes}
+        jwts: dict[tuple[str, ...], Jwt[object] | None] = {write.address: write.jwt for write in store_writes}
         jwts |= {change.address: jwt for change, jwt in signed if change.address is not None}
         # The operation's own files come last: a creds file that it writes on purpose wins over the one that
         # follows from the seed.
@@ -463,5 +463,7 @@ def _of_kind(kind: type[Account | User], *, is_system: bool = False) -> frozense
     """
     body = system_account() if is_system else kind.new()
     found = diff(None, Claims(sub="", name="", body=body))
-    members = (one for one in found if all(path.startswith("nats.") for path in one.paths))
-    return frozenset((one.label, one.text) for one in members if one.label != "permissions")
+    members = (
+        difference for difference in found if all(path.startswith("nats.") for path in difference.paths)
+    )
+    return frozenset((member.label, member.text) for member in members if member.label != "permissions")

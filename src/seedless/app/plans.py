@@ -105,7 +105,9 @@ def with_store_of(workspace: W, plan: Plan) -> W:
 
 
 def _creds_left(workspace: Workspace, plan: Plan) -> list[Path]:
-    users = [one.address for one in plan.store_writes if one.jwt is None and len(one.address) == _USER]
+    users = [
+        write.address for write in plan.store_writes if write.jwt is None and len(write.address) == _USER
+    ]
     removed = [address for address in users if workspace.store.get(*address) is None]
     return [path for address in removed if (path := workspace.store.creds_path(*address)).exists()]
 
@@ -113,16 +115,16 @@ def _creds_left(workspace: Workspace, plan: Plan) -> list[Path]:
 def judged_with_store_writes(workspace: Workspace, plan: Plan) -> Report:
     """Judge *plan* as `judged` does, and the jwts that it places: who issued them, and which are older."""
     report = judged(workspace, plan)
-    placed = [one for one in plan.store_writes if one.jwt]
+    placed = [write for write in plan.store_writes if write.jwt]
     if not placed:
         return report
     trusted = TrustChain.under(workspace.policy, plan.changes, plan.context) if workspace.policy else None
     subjects = Subjects(workspace)
     found = [
-        msgspec.structs.replace(finding, about=Statement.of(one.jwt).title)
-        for one in placed
-        if one.jwt
-        for finding in _about_placed(one.jwt, plan, subjects.get(one.jwt.claims, one.address), trusted)
+        msgspec.structs.replace(finding, about=Statement.of(write.jwt).title)
+        for write in placed
+        if write.jwt
+        for finding in _about_placed(write.jwt, plan, subjects.get(write.jwt.claims, write.address), trusted)
     ]
     whole = Report.of([*found, *report.findings])
     return msgspec.structs.replace(report, findings=whole.findings)
@@ -144,4 +146,4 @@ def _about_placed(
             text = f"is of the operator {statement.claims.sub}, by {statement.issuer}, and not of the store's"
             yield error("T001", "iss", text, "seedless operator import takes it into a store of its own")
         return
-    yield from (one for one in judge_statement(statement, plan.context) if one.code in _TRUST)
+    yield from (finding for finding in judge_statement(statement, plan.context) if finding.code in _TRUST)

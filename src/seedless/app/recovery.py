@@ -84,7 +84,7 @@ def require_possible(workspace: Workspace, keys: Iterable[KeyName]) -> None:
 def require_same_operator(workspace: Workspace, record: RecoveryRecord) -> None:
     """Raise `Refused` where *record* has keys of an operator, and not the one that the policy pins."""
     policy = workspace.policy
-    operators = [str(one.public_key) for one in record.keys if one.public_key.role is Role.OPERATOR]
+    operators = [str(key.public_key) for key in record.keys if key.public_key.role is Role.OPERATOR]
     if policy is not None and operators and policy.operator not in operators:
         raise Refused(
             f"the policy pins the operator {policy.operator}, and the record has {' and '.join(operators)}",

@@ -23,8 +23,8 @@ __all__ = ["Subjects", "remaining", "require_unchanged"]
 
 def require_unchanged(workspace: Workspace, plan: Plan) -> None:
     """Raise `StoreError` unless the store is as it was when *plan* was made, and has nothing of it yet."""
-    is_reissued = any(one.address == () and one.replaces is not None for one in plan.store_writes)
-    if not is_reissued and any(one.address == () and one.replaces is None for one in plan.changes):
+    is_reissued = any(write.address == () and write.replaces is not None for write in plan.store_writes)
+    if not is_reissued and any(change.address == () and change.replaces is None for change in plan.changes):
         # A new operator comes with a store of its own, which has to be new still.
         if workspace.store.get() is not None:
             raise StoreError(f"there is already an operator {quoted(workspace.store.operator)}", _AGAIN)
@@ -46,12 +46,12 @@ def remaining(workspace: Workspace, plan: Plan) -> Plan:
     if operator is not None and operator not in plan.around:
         plan = msgspec.structs.replace(plan, around=(operator, *plan.around))
     # What a store_write takes away can be in the place of what is signed: an operator with another key.
-    away = {one.address: one.replaces for one in plan.store_writes if one.jwt is None}
+    away = {write.address: write.replaces for write in plan.store_writes if write.jwt is None}
     subjects = Subjects(workspace)
-    changes = tuple(one for one in plan.changes if not _is_done(workspace, one, away, subjects))
+    changes = tuple(change for change in plan.changes if not _is_done(workspace, change, away, subjects))
     done = {change.address for change in plan.changes} - {change.address for change in changes}
     store_writes = tuple(
-        one for one in plan.store_writes if one.address not in done and not _is_placed(workspace, one)
+        write for write in plan.store_writes if write.address not in done and not _is_placed(workspace, write)
     )
     return msgspec.structs.replace(plan, changes=changes, store_writes=store_writes)
 
@@ -89,7 +89,7 @@ class Subjects:
 def _require_around(workspace: Workspace, plan: Plan, operator: Jwt[object] | None) -> None:
     """Raise `StoreChanged` unless what the plan was judged against is still there, or is replaced by it."""
     made = {change.draft.claims.sub for change in plan.changes}
-    gone = [one.replaces for one in plan.store_writes if one.address == () and one.jwt is None]
+    gone = [write.replaces for write in plan.store_writes if write.address == () and write.jwt is None]
     around = [jwt for jwt in plan.around if jwt.claims.sub not in made and jwt not in gone]
     jwts: list[Jwt[object]] = [operator] if operator and around else []
     jwts += workspace.readable_accounts() if around else []
@@ -129,13 +129,13 @@ def _is_done(
     return False
 
 
-def _is_placed(workspace: Workspace, one: StoreWrite) -> bool:
-    there = workspace.store.get(*one.address)
+def _is_placed(workspace: Workspace, write: StoreWrite) -> bool:
+    there = workspace.store.get(*write.address)
     text = there.text if there else None
-    if text == (one.jwt.text if one.jwt else None):
+    if text == (write.jwt.text if write.jwt else None):
         return True
-    if text != (one.replaces.text if one.replaces else None):
-        where = "/".join(one.address) or "the operator"
+    if text != (write.replaces.text if write.replaces else None):
+        where = "/".join(write.address) or "the operator"
         raise StoreChanged(f"the store has another jwt at {shown(where)} than the plan", _AGAIN)
     return False
 

@@ -81,7 +81,7 @@ class Expirations(msgspec.Struct, frozen=True):
     @property
     def is_urgent(self) -> bool:
         """Whether something has expired, expires soon, or cannot be read."""
-        return bool(self.damaged) or any(one.state in URGENT for one in self.entries)
+        return bool(self.damaged) or any(entry.state in URGENT for entry in self.entries)
 
 
 def expirations(workspace: Workspace, within: int | None = None, *, never: bool = True) -> Expirations:
@@ -102,8 +102,8 @@ def expirations(workspace: Workspace, within: int | None = None, *, never: bool 
     excluded = set() if never else {ExpiryState.NEVER}
     if within is not None:
         excluded = {ExpiryState.LATER, ExpiryState.NEVER}
-    chosen = (one for one in entries if one.state not in excluded)
-    ordered = sorted(chosen, key=lambda one: (not one.expires, one.expires, one.address))
+    chosen = (entry for entry in entries if entry.state not in excluded)
+    ordered = sorted(chosen, key=lambda entry: (not entry.expires, entry.expires, entry.address))
     return Expirations(tuple(ordered), tuple(damaged))
 
 
@@ -173,11 +173,11 @@ def renew_users(
             skipped.append(NotRenewed((name,), parent.message, is_failure=True))
             continue
         around.append(parent)
-        for one in _renewed(workspace, parent, names, span, end):
-            if isinstance(one, NotRenewed):
-                skipped.append(one)
+        for renewed in _renewed(workspace, parent, names, span, end):
+            if isinstance(renewed, NotRenewed):
+                skipped.append(renewed)
             else:
-                changes.append(one)
+                changes.append(renewed)
     addresses = tuple(change.address or () for change in changes)
 
     def finish(jwts: tuple[Jwt[Any], ...]) -> UsersRenewed:

@@ -52,7 +52,7 @@ def revoke(
             f"the time {moment(until)} has not come yet: this clock reads {moment(now)}",
             "give a time that has",
         )
-    keys = [user_key(workspace, account, one) for one in users]
+    keys = [user_key(workspace, account, user) for user in users]
     known = list(known_users(workspace, account)) if until is None else []
     times: dict[str, int] = {}
     for key in keys:
@@ -70,7 +70,7 @@ def unrevoke(
 ) -> Preview[Edited[Account]]:
     """Preview *account* without the revocations of *users*; raise `UsageError` for one not revoked."""
     existing = workspace.account(account).claims.body.revocations
-    keys = [user_key(workspace, account, one, known=existing) for one in users]
+    keys = [user_key(workspace, account, user, known=existing) for user in users]
     for key, text in zip(keys, users, strict=True):
         if key not in existing:
             raise UsageError(

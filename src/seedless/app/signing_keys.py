@@ -75,7 +75,7 @@ def signing_key_subjects(
         if text != GENERATE:
             subjects.append(PlanSubject(role=role, name=name, public_key=_signing_key(text, role)))
             continue
-        count = sum(one.public_key is None or one.name.startswith(name) for one in subjects) + 1
+        count = sum(subject.public_key is None or subject.name.startswith(name) for subject in subjects) + 1
         numbered = name if count == 1 else f"{name} {count}"
         unused = _unused_signing_key(workspace, before, role, numbered)
         if unused is not None:
@@ -179,7 +179,7 @@ class SigningKeys:
                 return with_keys(claims, keys)
             made = template if template is not None else Template.new()
             scope = Scope(key="", role=role or "", template=made, description=description or "")
-            return with_keys(claims, [replace(scope, key=one) for one in keys])
+            return with_keys(claims, [replace(scope, key=key) for key in keys])
 
         return edits.edit(
             workspace,

@@ -101,12 +101,14 @@ class TokenManagement:
         with contextlib.suppress(TokenError):  # which is the last result then
             uri = self.show().uri
             # A user is not replaced by another key, but by another user.
-            inventory = [one for one in self._workspace.inventory() if one.role is not Role.USER]
-            entries = [one for one in inventory if any(place.token == uri for place in one.places_left[:1])]
+            inventory = [entry for entry in self._workspace.inventory() if entry.role is not Role.USER]
+            entries = [
+                entry for entry in inventory if any(place.token == uri for place in entry.places_left[:1])
+            ]
             backups = key_backups(self._workspace) if entries else {}
-            alone = [one for one in entries if backups[one.public_key].kind == "none"]
+            alone = [entry for entry in entries if backups[entry.public_key].kind == "none"]
             if alone:
-                names = ", ".join(f"{one.role.name.lower()} {shown(one.name)}" for one in alone)
+                names = ", ".join(f"{entry.role.name.lower()} {shown(entry.name)}" for entry in alone)
                 advice = "a signing key on another token: docs/howto/lost-token.md; seedless recovery drill"
                 yield CheckResult("spare", CheckStatus.NOTE, f"none for {names}", advice)
             elif entries:

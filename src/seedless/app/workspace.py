@@ -472,7 +472,7 @@ class Workspace:
 
     def account_with_key(self, text: str) -> Jwt[Account] | None:
         """Return the account whose public key *text* is; None where it is no key, or none can be read."""
-        return next((one for one in self.readable_accounts() if one.claims.sub == text), None)
+        return next((account for account in self.readable_accounts() if account.claims.sub == text), None)
 
     def user(self, account: str, name: str) -> Jwt[User]:
         """Return the user *name* of an account; raise `UsageError` with the names that there are."""
@@ -503,7 +503,7 @@ class Workspace:
                 wanted.add(body.issuer_account)
             elif isinstance(body, Operator):
                 wanted.add(body.system_account)
-        wanted -= {"", *(one.sub for one in claims)}
+        wanted -= {"", *(item.sub for item in claims)}
         accounts = [jwt for jwt in (self.readable_accounts() if wanted else ()) if jwt.claims.sub in wanted]
         return (self.operator(), *accounts)
 

@@ -228,7 +228,7 @@ def _require_pinned(request: CeremonyRequest, so_far: CeremonyProgress, operator
         raise Refused(f"request.operator is {found}, and the pinned operator is {operator}")
     plan = request.plan
     current = [*plan.around, *([request.operator] if request.operator else [])]
-    context = msgspec.structs.replace(plan.context, jwts={one.claims.sub: one for one in current})
+    context = msgspec.structs.replace(plan.context, jwts={key.claims.sub: key for key in current})
     trusted = TrustChain.under(Policy(operator=str(operator)), plan.changes, context)
     for place, claims in _statements(request):
         why = trusted.rejection_reason(claims)
@@ -270,9 +270,9 @@ def _statements(request: CeremonyRequest) -> Iterator[tuple[str, Statement[objec
         yield f"request.plan.changes[{number}].draft", change.statement
         if change.replaces:
             yield f"request.plan.changes[{number}].replaces", Statement.of(change.replaces)
-    for number, one in enumerate(request.plan.store_writes):
-        if one.jwt:
-            yield f"request.plan.placements[{number}].jwt", Statement.of(one.jwt)
+    for number, write in enumerate(request.plan.store_writes):
+        if write.jwt:
+            yield f"request.plan.placements[{number}].jwt", Statement.of(write.jwt)
 
 
 def _policy(text: str, request: CeremonyRequest, digest: str | None) -> Policy:
@@ -391,8 +391,8 @@ def _jwts(so_far: CeremonyProgress, receipts: Iterable[str]) -> dict[bytes, Jwt[
 def _difference(again: bytes, entries: tuple[Any, ...]) -> str:
     """Return the place of the first entry that comes out as another."""
     anew = results.parse(again).entries
-    for number, (one, other) in enumerate(zip(anew, entries, strict=False)):
-        names = [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
+    for number, (entry, other) in enumerate(zip(anew, entries, strict=False)):
+        names = [name for name in sorted({*entry, *other}) if entry.get(name) != other.get(name)]
         if names:
             return f"transcript[{number}].{names[0]} comes out as another"
     return f"transcript[{min(len(anew), len(entries))}] is where they part"

@@ -106,7 +106,7 @@ class ReviewContext:
         """The plan of the request, the operator's jwt among what is around it."""
         plan, operator = self.request.plan, self.request.operator
         # The operator first: what is trusted of the accounts hangs on it.
-        others = tuple(one for one in plan.around if one != operator)
+        others = tuple(jwt for jwt in plan.around if jwt != operator)
         return msgspec.structs.replace(plan, around=(operator, *others) if operator else others)
 
     def judge(self) -> Report:
@@ -146,7 +146,9 @@ def waived_texts(report: Report) -> tuple[str, ...]:
 
 def finding_texts(report: Report) -> tuple[str, ...]:
     """Return the findings that remain and were shown, as the transcript holds them."""
-    return tuple(f"{one.severity}: {one.code} {one.place}: {one.text}" for one in report.findings)
+    return tuple(
+        f"{finding.severity}: {finding.code} {finding.place}: {finding.text}" for finding in report.findings
+    )
 
 
 def _with_first_use(report: Report, is_meant: Any) -> Report:  # noqa: ANN401 - a question about a finding
@@ -162,7 +164,7 @@ def _newest(review_context: ReviewContext) -> NewestJwt | None:
     plan, book = review_context.plan, review_context.book
     jwts = [*plan.around, *(change.replaces for change in plan.changes if change.replaces)]
     known = book.subjects.items() if book else ()
-    others = [NewestJwt(f"the jwt of {sub} in the ledger", sub, one.issued_at) for sub, one in known]
+    others = [NewestJwt(f"the jwt of {sub} in the ledger", sub, item.issued_at) for sub, item in known]
     # The preparation too: a clock that is behind it is slow, even where the store is empty.
     others.append(NewestJwt("the request", "", plan.prepared_at))
     return NewestJwt.of(jwts, others, without=review_context.reset_time)
@@ -279,7 +281,7 @@ def _around(review_context: ReviewContext, context: Context) -> Iterator[Finding
         if known is not None and other and jwt.issued_at <= known.issued_at:
             yield _older(title, jwt, known)
     operator = review_context.request.operator
-    if operator is None and any(isinstance(one.claims.body, Operator) for one in jwts):
+    if operator is None and any(isinstance(item.claims.body, Operator) for item in jwts):
         yield _finding("R010", "operator", "brings an operator's jwt beside its header", "prepare it again")
 
 
@@ -304,18 +306,18 @@ def past_review_context(request: CeremonyRequest, so_far: CeremonyProgress, poli
     on first use. What the machine knew beyond that, and the ceilings of its tokens, could only refuse more.
     """
     texts = dict.fromkeys((so_far.reviewed or {}).get("lifted", ()))
-    back = {f"{_RESET_TIME} {one.title} iat" for one in request.plan.changes if one.replaces}
+    back = {f"{_RESET_TIME} {change.title} iat" for change in request.plan.changes if change.replaces}
     waived = [text.partition(" ") for text in texts if text not in back]
     unknown = {place.rpartition(" ")[2] for code, _, place in waived if code in _UNKNOWN}
     began = any(code == "R011" for code, _, _ in waived)
     plan = request.plan
-    known = [*plan.around, *(one.replaces for one in plan.changes if one.replaces)]
+    known = [*plan.around, *(change.replaces for change in plan.changes if change.replaces)]
     known += [request.operator] if request.operator else []
     subjects = {
-        one.claims.sub: LastJwt.of(one) for one in known if is_kept(one) and one.claims.sub not in unknown
+        jwt.claims.sub: LastJwt.of(jwt) for jwt in known if is_kept(jwt) and jwt.claims.sub not in unknown
     }
     book = OperatorRecord(last=request.previous, subjects=subjects)
-    named = (one for one in plan.changes if f"{_RESET_TIME} {one.title} iat" in texts)
+    named = (change for change in plan.changes if f"{_RESET_TIME} {change.title} iat" in texts)
     return ReviewContext(
         request=request,
         policy=policy,
@@ -324,7 +326,7 @@ def past_review_context(request: CeremonyRequest, so_far: CeremonyProgress, poli
         ledger=Ledger() if began else Ledger({policy.operator: book}),
         now=so_far.at,
         allowed=tuple(code for code, _, _ in waived if code not in _UNKNOWN),
-        reset_time=tuple(one.draft.claims.sub for one in named),
+        reset_time=tuple(text.draft.claims.sub for text in named),
         first_use=(EVERYTHING,),
         is_rehearsal=request.mark == REHEARSAL,
     )

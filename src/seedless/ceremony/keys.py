@@ -84,8 +84,8 @@ def parse(data: bytes) -> tuple[tuple[CeremonyKey, str], ...]:
         raise UsageError(f"keys.format is not {FORMAT!r}", "another version of seedless may read it")
     found = [(read_statement(text, f"keys.keys[{n}]"), text) for n, text in enumerate(members.keys)]
     raw = [made.public_key.raw for made, _ in found]
-    for number, one in enumerate(raw):
-        if one in raw[:number]:
+    for number, entry in enumerate(raw):
+        if entry in raw[:number]:
             raise Refused(f"keys.keys[{number}] is a key that is listed already", "a key has one role")
     return tuple(found)
 
@@ -99,8 +99,8 @@ def _statements_in(result: Mapping[str, object]) -> list[object]:
             f"these keys are of a ceremony that is marked {shown(str(first['mark']))}",
             "their token is deleted; register those of the real ceremony",
         )
-    created = (one for one in entries if isinstance(one, dict)) if isinstance(entries, list) else ()
-    return [one.get("statement") for one in created if one.get("kind") == "created"]
+    created = (entry for entry in entries if isinstance(entry, dict)) if isinstance(entries, list) else ()
+    return [key.get("statement") for key in created if key.get("kind") == "created"]
 
 
 def read_statement(text: object, where: str) -> CeremonyKey:
@@ -108,7 +108,7 @@ def read_statement(text: object, where: str) -> CeremonyKey:
     jwt: Jwt[Any] = read_ceremony_jwt(text, where)
     data = jwt.claims.body.data or {}
     texts = [data.get(name) for name in ("name", "holder", "uri")]
-    if not all(isinstance(one, str) for one in texts) or not isinstance(data.get("says"), dict):
+    if not all(isinstance(item, str) for item in texts) or not isinstance(data.get("says"), dict):
         raise Refused(f"{where} lacks name, holder, uri or what the driver reports")
     made = CeremonyKey(
         public_key=jwt.issuer, name=data["name"], holder=data["holder"], uri=data["uri"],
@@ -125,7 +125,7 @@ def read_statement(text: object, where: str) -> CeremonyKey:
 
 def require_other_witnesses(made: Iterable[CeremonyKey], witnesses: Iterable[PublicKey]) -> None:
     """Raise `UsageError` for a witness that is one of the keys *made*: what signs cannot confirm itself."""
-    own = {one.public_key.raw for one in made}
+    own = {item.public_key.raw for item in made}
     for key in witnesses:
         if key.raw in own:
             raise UsageError(
@@ -192,9 +192,9 @@ def reported_keys(transcripts: Iterable[CeremonyResult]) -> tuple[ReportedKey, .
         at = 0
         for entry in read.entries:
             at = max(at, _at(entry))
-            one = _key(entry, at)
-            if one is not None and at >= found.get(str(one.public_key), one).at:
-                found[str(one.public_key)] = one
+            item = _key(entry, at)
+            if item is not None and at >= found.get(str(item.public_key), item).at:
+                found[str(item.public_key)] = item
     return tuple(found[key] for key in sorted(found))
 
 

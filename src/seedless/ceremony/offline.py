@@ -418,7 +418,9 @@ def _is_begun(folder: Path, operator: str) -> bool:
     if not data:
         return False
     try:
-        if not any(isinstance(one, dict) and one.get("kind") == "intent" for one in transcript.read(data)):
+        if not any(
+            isinstance(entry, dict) and entry.get("kind") == "intent" for entry in transcript.read(data)
+        ):
             return False
     except SeedlessError as error:
         raise _unreadable(folder, error) from error

@@ -55,42 +55,42 @@ class KeyMapping:
         body = msgspec.json.decode(changed, type=type(claims.body))
         if isinstance(body, Account):
             imports = tuple(
-                msgspec.structs.replace(one, token=self.jwt(jwt.read(one.token)).text if one.token else "")
-                for one in body.imports
+                msgspec.structs.replace(item, token=self.jwt(jwt.read(item.token)).text if item.token else "")
+                for item in body.imports
             )
             body = msgspec.structs.replace(body, imports=imports)
         return msgspec.structs.replace(
             claims, sub=self.text(claims.sub), aud=self.text(claims.aud), body=body
         )
 
-    def draft(self, one: Draft[object] | Jwt[object]) -> Draft[object]:
-        """Return what *one* states, by the placeholder key of its issuer, at the same time."""
-        return draft(self.claims(one.claims), self.key(one.issuer), one.issued_at)
+    def draft(self, item: Draft[object] | Jwt[object]) -> Draft[object]:
+        """Return what *item* states, by the placeholder key of its issuer, at the same time."""
+        return draft(self.claims(item.claims), self.key(item.issuer), item.issued_at)
 
-    def jwt(self, one: Jwt[Any]) -> Jwt[Any]:
-        """Return *one* signed by the placeholder key of its issuer; without a key of the mapping it stays."""
-        again = self.draft(one)
-        is_same = again.issuer == one.issuer and one.text.startswith(f"{again.signing_input.decode()}.")
-        return one if is_same else self.sign(again)
+    def jwt(self, item: Jwt[Any]) -> Jwt[Any]:
+        """Return *item* signed by the placeholder key of its issuer; or unchanged without one."""
+        again = self.draft(item)
+        is_same = again.issuer == item.issuer and item.text.startswith(f"{again.signing_input.decode()}.")
+        return item if is_same else self.sign(again)
 
-    def request(self, one: CeremonyRequest) -> CeremonyRequest:
+    def request(self, original: CeremonyRequest) -> CeremonyRequest:
         """Return the request of the rehearsal."""
         plan = msgspec.structs.replace(
-            one.plan,
-            changes=tuple(self._change(change) for change in one.plan.changes),
-            around=tuple(self.jwt(jwt) for jwt in one.plan.around),
-            store_writes=tuple(self._store_write(store_write) for store_write in one.plan.store_writes),
+            original.plan,
+            changes=tuple(self._change(change) for change in original.plan.changes),
+            around=tuple(self.jwt(jwt) for jwt in original.plan.around),
+            store_writes=tuple(self._store_write(store_write) for store_write in original.plan.store_writes),
         )
-        operator = None if one.operator is None else self.jwt(one.operator)
-        return dataclasses.replace(one, plan=plan, operator=operator, receipts=(), mark=REHEARSAL)
+        operator = None if original.operator is None else self.jwt(original.operator)
+        return dataclasses.replace(original, plan=plan, operator=operator, receipts=(), mark=REHEARSAL)
 
     def _change(self, change: Change) -> Change:
         before = None if change.replaces is None else self.jwt(change.replaces)
         return msgspec.structs.replace(change, draft=self.draft(change.draft), replaces=before)
 
-    def _store_write(self, one: StoreWrite) -> StoreWrite:
-        jwt_after, before = (None if jwt is None else self.jwt(jwt) for jwt in (one.jwt, one.replaces))
-        return msgspec.structs.replace(one, jwt=jwt_after, replaces=before)
+    def _store_write(self, write: StoreWrite) -> StoreWrite:
+        jwt_after, before = (None if jwt is None else self.jwt(jwt) for jwt in (write.jwt, write.replaces))
+        return msgspec.structs.replace(write, jwt=jwt_after, replaces=before)
 
     def policy(self, real: Policy, witnesses: tuple[PublicKey, ...], serial: str) -> Policy:
         """Return the policy of the rehearsal: its *witnesses*, its token *serial* if any, no attestation."""
@@ -107,10 +107,10 @@ class KeyMapping:
 def signers(request: CeremonyRequest) -> tuple[PublicKey, ...]:
     """Return the keys that have signed what is in *request* or are to sign, operators' and accounts'."""
     found = dict.fromkeys(request.issuers)
-    for one in _current_jwts(request):
-        found[one.issuer] = None
-        if isinstance(one.claims.body, Account):
-            found |= {read.issuer: None for read in _activations(one.claims)}
+    for item in _current_jwts(request):
+        found[item.issuer] = None
+        if isinstance(item.claims.body, Account):
+            found |= {read.issuer: None for read in _activations(item.claims)}
     for change in request.plan.changes:
         if isinstance(change.draft.claims.body, Account):
             found |= {read.issuer: None for read in _activations(change.draft.claims)}
@@ -119,7 +119,7 @@ def signers(request: CeremonyRequest) -> tuple[PublicKey, ...]:
 
 def review_context_of(request: CeremonyRequest, policy: Policy, now: int) -> ReviewContext:
     """Return the review context of a rehearsal: a ledger with what *request* brings, and today's clock."""
-    subjects = {one.claims.sub: LastJwt.of(one) for one in _current_jwts(request) if is_kept(one)}
+    subjects = {item.claims.sub: LastJwt.of(item) for item in _current_jwts(request) if is_kept(item)}
     ledger = Ledger({policy.operator: OperatorRecord(last=request.previous, subjects=subjects)})
     return ReviewContext(request=request, policy=policy, ledger=ledger, now=now, is_rehearsal=True)
 
@@ -135,4 +135,4 @@ def _current_jwts(request: CeremonyRequest) -> Iterator[Jwt[Any]]:
 
 
 def _activations(claims: Claims[Account]) -> Iterator[Jwt[Any]]:
-    yield from (jwt.read(one.token) for one in claims.body.imports if one.token)
+    yield from (jwt.read(item.token) for item in claims.body.imports if item.token)

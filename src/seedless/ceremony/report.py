@@ -161,7 +161,7 @@ def verdict_html(word: str, text: str, hint: str) -> str:
 
 def software_html(reports: Mapping[str, Mapping[str, object]], names: Mapping[str, str]) -> str:
     """Return a warning that names the keys whose token was a program, as its driver reported it."""
-    keys = [key for key, one in reports.items() if any(SOFTWARE in str(value) for value in one.values())]
+    keys = [key for key, item in reports.items() if any(SOFTWARE in str(value) for value in item.values())]
     if not keys:
         return ""
     named = ", ".join(names.get(key, key) for key in keys)
@@ -217,9 +217,9 @@ def _changes(request: CeremonyRequest, progress: CeremonyProgress, names: Mappin
         for number, change in enumerate(request.plan.changes)
     ]
     placed = [
-        f"<p>{text_html('/'.join(one.address))}: {'put into' if one.jwt else 'removed from'} the store "
-        f"({text_html(one.reason)})</p>"
-        for one in request.plan.store_writes
+        f"<p>{text_html('/'.join(write.address))}: {'put into' if write.jwt else 'removed from'} the store "
+        f"({text_html(write.reason)})</p>"
+        for write in request.plan.store_writes
     ]
     return f"<h2>What was signed: {done} of {len(blocks)}</h2>" + "".join([*blocks, *placed])
 
@@ -228,7 +228,7 @@ def _change(change: Change, accounts: AccountClaims, names: Mapping[str, str], *
     old = change.replaces
     found = diff_change(change, accounts, names=names)
     rows = [
-        *(_difference(one, is_new=old is None) for one in found),
+        *(_difference(difference, is_new=old is None) for difference in found),
         _row("issuer", named_html(str(change.draft.issuer), names)),
         *_previous_issuer(change, names),
         _row("issued", text_html(moment(change.draft.issued_at))),
@@ -246,13 +246,13 @@ def _previous_issuer(change: Change, names: Mapping[str, str]) -> list[str]:
     return [_row("issuer before", named_html(str(change.replaces.issuer), names))]
 
 
-def _difference(one: Difference, *, is_new: bool) -> str:
+def _difference(difference: Difference, *, is_new: bool) -> str:
     # All of what a line sums up: the report is read by who was not there.
-    details = "".join(f"<br>{code_html(text)}" for text in one.details)
+    details = "".join(f"<br>{code_html(text)}" for text in difference.details)
     if is_new:
-        return f'<tr><td colspan="2">{text_html(one.line)}{details}</td></tr>'
-    effect = f'<span class="{one.effect}">{one.effect}</span>'
-    return f'<tr><td class="effect">{effect}</td><td>{text_html(one.line)}{details}</td></tr>'
+        return f'<tr><td colspan="2">{text_html(difference.line)}{details}</td></tr>'
+    effect = f'<span class="{difference.effect}">{difference.effect}</span>'
+    return f'<tr><td class="effect">{effect}</td><td>{text_html(difference.line)}{details}</td></tr>'
 
 
 def _people(progress: CeremonyProgress, checked: CeremonyCheck, names: Mapping[str, str]) -> str:
@@ -279,7 +279,7 @@ def readiness_html(known: Sequence[ReadinessRow]) -> str:
 
 
 def _known(row: ReadinessRow) -> str:
-    text = "<br>".join(text_html(one) for one in (row.found, row.advice) if one)
+    text = "<br>".join(text_html(item) for item in (row.found, row.advice) if item)
     mark = "" if row.status is CheckStatus.NOTE else f"{text_html(row.status)}: "
     own = f'<td data-column="{row.column}">{mark}{text}</td>'  # a narrow screen has no heads of columns
     cells = (own if row.column is column else "<td></td>" for column in Column)
@@ -329,10 +329,10 @@ def people_html(present: Sequence[str]) -> str:
 
 def _findings(progress: CeremonyProgress) -> str:
     reviewed = progress.reviewed or {}
-    items = [*(f"waived: {one}" for one in reviewed.get("lifted", [])), *reviewed.get("findings", [])]
+    items = [*(f"waived: {text}" for text in reviewed.get("lifted", [])), *reviewed.get("findings", [])]
     if not items:
         return "<h2>Findings</h2><p>None.</p>"
-    return f"<h2>Findings</h2><ul>{''.join(f'<li>{text_html(one)}</li>' for one in items)}</ul>"
+    return f"<h2>Findings</h2><ul>{''.join(f'<li>{text_html(item)}</li>' for item in items)}</ul>"
 
 
 def _value(value: object) -> str:
@@ -398,8 +398,8 @@ def checklist(
     """
     request, policy = review_context.request, review_context.policy
     changes = [
-        f"{'change' if one.replaces else 'new':<7} {shown(one.title)} ({shown(one.reason)})"
-        for one in request.plan.changes
+        f"{'change' if change.replaces else 'new':<7} {shown(change.title)} ({shown(change.reason)})"
+        for change in request.plan.changes
     ]
     if len(changes) > _MOST:
         changes = [*changes[: _MOST - 1], f"and {len(changes) - _MOST + 1} more"]
@@ -462,7 +462,7 @@ def _readiness_lines(rows: Iterable[ReadinessRow]) -> list[str]:
         own = [row for row in known if row.column is column]
         lines += [str(column)] if own else []
         for row in own:
-            text = ": ".join(one for one in (row.what, row.found) if one)
+            text = ": ".join(item for item in (row.what, row.found) if item)
             advice = f" ({row.advice})" if row.advice else ""
             lines += textwrap.wrap(
                 f"[ ] {shown(row.about)}: {printable(text)}{printable(advice)}",

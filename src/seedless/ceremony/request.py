@@ -127,7 +127,7 @@ class CeremonyRequest:
         claims = [jwt.claims for jwt in self.plan.around]
         claims += [self.operator.claims] if self.operator is not None else []
         claims += [change.draft.claims for change in self.plan.changes]
-        return {one.sub: f"{one.body.kind} {one.name}" for one in claims if one.name}
+        return {item.sub: f"{item.body.kind} {item.name}" for item in claims if item.name}
 
     @property
     def signers(self) -> frozenset[bytes]:
@@ -138,9 +138,9 @@ class CeremonyRequest:
         claims = [change.draft.claims for change in self.plan.changes]
         claims += [one.claims for one in (self.operator, *self.plan.around) if one is not None]
         found = {key.raw for key in self.issuers}
-        for one in claims:
-            if isinstance(one.body, Operator):
-                for text in (one.sub, *one.body.signing_keys):
+        for item in claims:
+            if isinstance(item.body, Operator):
+                for text in (item.sub, *item.body.signing_keys):
                     with contextlib.suppress(BadKey):  # the rules have a finding for it
                         found.add(PublicKey.parse(text).raw)
         return frozenset(found)
@@ -230,8 +230,8 @@ def _require_receipts(request: CeremonyRequest) -> None:
 
 
 def _require_one_operator(request: CeremonyRequest) -> None:
-    for number, one in enumerate(request.plan.around):
-        if isinstance(one.claims.body, Operator) and one != request.operator:
+    for number, item in enumerate(request.plan.around):
+        if isinstance(item.claims.body, Operator) and item != request.operator:
             raise UsageError(
                 f"request.plan.around[{number}] is not the operator of the request", "plan it again"
             )

@@ -71,15 +71,15 @@ def read_ceremony_jwt(text: object, where: str) -> Jwt[Generic]:
 
 def require_equal(found: Jwt[Generic], expected: Draft[Generic], where: str) -> None:
     """Raise `Refused` unless *found* is just *expected*, signed; the first member that differs is named."""
-    for name, one, other in (
+    for name, value, other in (
         ("aud", found.claims.aud, expected.claims.aud),
         ("sub", found.claims.sub, expected.claims.sub),
         ("iss", str(found.issuer), str(expected.issuer)),
         ("iat", found.issued_at, expected.issued_at),
         ("exp", found.claims.exp, expected.claims.exp),
     ):
-        if one != other:
-            raise Refused(f"{where}.{name} is {one}, not {other}", "it belongs to something else")
+        if value != other:
+            raise Refused(f"{where}.{name} is {value}, not {other}", "it belongs to something else")
     if not found.text.startswith(f"{expected.signing_input.decode()}."):
         raise Refused(f"{where} differs from what it should contain", "it belongs to something else")
 
@@ -154,7 +154,7 @@ def witness_problem(key: PublicKey, expected: Witnesses | None, signers: Collect
     """Return why a statement by *key* counts for nothing, as a sentence; empty where it counts."""
     if key.raw in signers:
         return f"{key} signs in this ceremony or is a key of the operator, and cannot witness it"
-    if key.raw not in {PublicKey.parse(one).raw for one in (expected.keys if expected else ())}:
+    if key.raw not in {PublicKey.parse(item).raw for item in (expected.keys if expected else ())}:
         return f"{key} is no witness of the policy"
     return ""
 

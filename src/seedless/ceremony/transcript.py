@@ -72,7 +72,7 @@ def read(data: bytes) -> list[Any]:
     """Return the entries in *data*, a line each; raise `UsageError` for a line that is not canonical JSON."""
     lines = data.splitlines(keepends=True)
     whole = lines[:-1] if lines and not lines[-1].endswith(b"\n") else lines
-    return [documents.parse(one, f"transcript[{number}]") for number, one in enumerate(whole)]
+    return [documents.parse(entry, f"transcript[{number}]") for number, entry in enumerate(whole)]
 
 
 class TranscriptFile:
@@ -284,7 +284,7 @@ class CeremonyProgress:
         A signing key has no name in claims: the label on its token names it, which the driver reported while
         it signed.
         """
-        labels = {key: one["label"] for key, one in self.driver_report.items() if "label" in one}
+        labels = {key: report["label"] for key, report in self.driver_report.items() if "label" in report}
         named = {key: text.replace(":", " ", 1) for key, text in labels.items() if isinstance(text, str)}
         return named | self.request.titles
 
@@ -378,10 +378,10 @@ def _opened(so_far: CeremonyProgress, entry: TranscriptEntry, place: str) -> Non
 
 def _reviewed(so_far: CeremonyProgress, entry: TranscriptEntry, place: str) -> None:
     for name in ("findings", "lifted"):
-        if not all(isinstance(one, str) for one in entry[name]):
+        if not all(isinstance(text, str) for text in entry[name]):
             raise Refused(f"{place}.{name} is not a list of texts")
     # This program never writes such an entry: another one did, and signed in spite of it.
-    if any(one.startswith("error") for one in entry["findings"]):
+    if any(text.startswith("error") for text in entry["findings"]):
         raise Refused(f"{place}.findings holds an error, against which nothing is signed")
     so_far.reviewed = entry
 

@@ -108,7 +108,7 @@ def require_same(text: str, digest: bytes, first: int = 0) -> None:
     spelling = text.split()
     for at, (word, byte) in enumerate(zip(spelling, digest, strict=False), first):
         if _byte(word, at) != byte:
-            swapped = _LISTS[at % 2][byte].lower() in {one.lower() for one in spelling}
+            swapped = _LISTS[at % 2][byte].lower() in {item.lower() for item in spelling}
             why = "two words may be swapped" if swapped else "this may be another digest"
             raise UsageError(f"word {at + 1} is not {quoted(word)}", f"compare it with the paper: {why}")
     if len(spelling) != len(digest):

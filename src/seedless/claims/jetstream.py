@@ -241,7 +241,9 @@ def subjects(permission: JetStreamPermission) -> tuple[str, ...]:
         # as it is (nats-server 2.15, `selectMappedSubject`): the client may be connected to either.
         patterns = tuple(
             dict.fromkeys(
-                text for one in patterns for text in (one.replace("{api}", "$JS.{domain}.API"), one)
+                text
+                for pattern in patterns
+                for text in (pattern.replace("{api}", "$JS.{domain}.API"), pattern)
             )
         )
     # By replacement, and not by `format`: names of a scope may be templates, in braces.
@@ -270,7 +272,7 @@ def allow(permitted: P, permissions: JetStreamPermissions) -> P:
                 "as in --allow-js-consume ORDERS",
             )
         return permitted
-    published = (subject for one in some for subject in subjects(one))
+    published = (subject for permission in some for subject in subjects(permission))
     return replace(permitted, pub=_with(permitted.pub, published), sub=_with(permitted.sub, (inbox,)))
 
 
@@ -284,11 +286,11 @@ def remove(permitted: P, permissions: JetStreamPermissions) -> P:
     if not wanted:
         return permitted
     found = recognised(permitted).permissions
-    for one in wanted:
-        if not any(_is_meant(one, other) for other in found):
+    for permission in wanted:
+        if not any(_is_meant(permission, other) for other in found):
             rest = ", ".join(other.words for other in found) or "nothing of JetStream"
-            raise UsageError(f"it may not {one.words}", f"it may {rest}; --rm removes single subjects")
-    kept = [other for other in found if not any(_is_meant(one, other) for one in wanted)]
+            raise UsageError(f"it may not {permission.words}", f"it may {rest}; --rm removes single subjects")
+    kept = [other for other in found if not any(_is_meant(permission, other) for permission in wanted)]
     gone = {subject for other in found if other not in kept for subject in subjects(other)}
     gone.difference_update(*map(subjects, kept))
     left = tuple(subject for subject in permitted.pub.allow if subject not in gone)
@@ -319,11 +321,12 @@ class Recognised(msgspec.Struct, frozen=True):
 
     def table(self) -> JetStreamPermissions | None:
         """Return them by their kinds; None where they are of several domains, or there are none."""
-        domains = {one.domain for one in self.permissions}
+        domains = {permission.domain for permission in self.permissions}
         if len(domains) != 1:
             return None
         lists: dict[str, Any] = {
-            kind: tuple(one.text for one in self.permissions if one.kind == kind) for kind in KINDS
+            kind: tuple(permission.text for permission in self.permissions if permission.kind == kind)
+            for kind in KINDS
         }
         return JetStreamPermissions(**lists, domain=domains.pop(), inbox_prefix=self.inbox_prefix)
 
@@ -347,18 +350,22 @@ def recognised(permitted: Permissions | Template | User) -> Recognised:
     if inbox is None:
         return Recognised()
     sets = {}
-    for one in filter(_is_sound, _candidates(permitted.pub.allow)):
-        needed = frozenset(subjects(one))
+    for subject in filter(_is_sound, _candidates(permitted.pub.allow)):
+        needed = frozenset(subjects(subject))
         if needed <= allowed and not _is_denied(needed, permitted.pub.deny):
-            sets[one] = needed
-    kept = {one: needed for one, needed in sets.items() if not any(needed < other for other in sets.values())}
+            sets[subject] = needed
+    kept = {
+        permission: needed
+        for permission, needed in sets.items()
+        if not any(needed < other for other in sets.values())
+    }
     explained = frozenset().union(*kept.values())
-    for one in filter(_is_sound, _published(permitted.pub.allow, explained)):
-        if not _is_denied(subjects(one), permitted.pub.deny):
-            kept[one] = frozenset(subjects(one))
+    for subject in filter(_is_sound, _published(permitted.pub.allow, explained)):
+        if not _is_denied(subjects(subject), permitted.pub.deny):
+            kept[subject] = frozenset(subjects(subject))
     if not kept:
         return Recognised()
-    ordered = sorted(kept, key=lambda one: KINDS.index(one.kind))
+    ordered = sorted(kept, key=lambda permission: KINDS.index(permission.kind))
     used = frozenset().union(*kept.values())
     return Recognised(tuple(ordered), inbox.removesuffix(".>"), used, frozenset((inbox,)))
 

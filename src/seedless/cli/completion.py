@@ -104,7 +104,11 @@ def _parameter(context: click.Context, args: list[str], incomplete: str) -> str 
                 return param.name
             break
     arguments = [param for param in context.command.params if isinstance(param, click.Argument)]
-    free = (one.name for one in arguments if one.nargs == -1 or not context.params.get(one.name or ""))
+    free = (
+        argument.name
+        for argument in arguments
+        if argument.nargs == -1 or not context.params.get(argument.name or "")
+    )
     return next(free, None)
 
 

@@ -134,5 +134,5 @@ def show(workspace: CommandWorkspace) -> None:
 
 def _text_of(value: object) -> str:
     if isinstance(value, list):
-        return ", ".join(shown(one) for one in value) or "-"
+        return ", ".join(shown(item) for item in value) or "-"
     return "-" if value is None else shown(str(value))

@@ -39,10 +39,10 @@ def diff(workspace: CommandWorkspace, *, old: str, new: str | None) -> int:
     found = workspace.diff(_read(old)) if new is None else workspace.diff(_read(new), _read(old))
     rows = [
         row
-        for one in found.differences
-        for row in rows_of(one, is_new=found.is_new, has_details=workspace.options.verbose)
+        for difference in found.differences
+        for row in rows_of(difference, is_new=found.is_new, has_details=workspace.options.verbose)
     ]
-    data = {"new": found.is_new, "differences": [one.data() for one in found.differences]}
+    data = {"new": found.is_new, "differences": [difference.data() for difference in found.differences]}
     workspace.emit(data, "\n".join(rows) or "nothing changes")
     return ExitCode.CHANGES if found.differences else ExitCode.OK
 

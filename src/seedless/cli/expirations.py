@@ -43,35 +43,35 @@ def expirations(workspace: CommandWorkspace, *, within: int | None, skip: bool) 
       seedless expirations --within 30d
     """
     report = expiring(workspace, within, never=not skip)
-    listed = [_data(one) for one in report.entries]
-    damaged = [{"address": one.address, "error": one.error} for one in report.damaged]
+    listed = [_data(entry) for entry in report.entries]
+    damaged = [{"address": path.address, "error": path.error} for path in report.damaged]
     data = {"within": within, "expirations": listed, "damaged": damaged}
     workspace.emit(data, _text(listed, damaged))
     return ExitCode.FINDINGS if report.is_urgent else ExitCode.OK
 
 
-def _data(one: Expiration) -> dict[str, object]:
-    claims = one.jwt.claims
+def _data(entry: Expiration) -> dict[str, object]:
+    claims = entry.jwt.claims
     return {
         "kind": claims.body.kind,
-        "address": one.address,
+        "address": entry.address,
         "name": claims.name,
         "subject": claims.sub,
-        "expires": one.expires or None,
-        "state": str(one.state),
+        "expires": entry.expires or None,
+        "state": str(entry.state),
     }
 
 
 def _text(listed: list[dict[str, Any]], damaged: list[dict[str, Any]]) -> str:
     rows = [
         (
-            one["kind"],
-            shown("/".join(one["address"]) or one["name"])
-            + (f" import {shown(one['name'])}" if one["kind"] == "activation" else ""),
-            printing.until(one["expires"] or 0),
-            click.style(one["state"], fg=_COLOURS.get(one["state"])),
+            entry["kind"],
+            shown("/".join(entry["address"]) or entry["name"])
+            + (f" import {shown(entry['name'])}" if entry["kind"] == "activation" else ""),
+            printing.until(entry["expires"] or 0),
+            click.style(entry["state"], fg=_COLOURS.get(entry["state"])),
         )
-        for one in listed
+        for entry in listed
     ]
     table = printing.table(rows, ("KIND", "WHAT", "EXPIRES", "STATE")) if rows else "nothing expires"
     explained = (f"damaged: {printing.printable(entry['error'])}" for entry in damaged)

@@ -113,12 +113,12 @@ def _render(settings: Settings, migration: NscMigration, keys: Sequence[NscKey])
     describe.report_unusual(jwts)
     rows = [
         (
-            f"{one.public_key[:12]}…",
-            shown(one.name),
-            _STATES["token" if one.on_token else one.holds],
-            one.holds,
+            f"{key.public_key[:12]}…",
+            shown(key.name),
+            _STATES["token" if key.on_token else key.holds],
+            key.holds,
         )
-        for one in found
+        for key in found
     ]
     text = printing.table(rows, ("KEY", "NAME", "STATE", "FILE HOLDS"))
     printing.report("nothing was written: --dry-run" if settings.dry_run else WORTH)

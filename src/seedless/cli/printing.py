@@ -88,7 +88,7 @@ def members(value: object, *names: str) -> dict[str, object]:
 
 def _plain(value: object) -> object:
     if isinstance(value, tuple):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     return value if value is None or isinstance(value, int) else str(value)
 
 

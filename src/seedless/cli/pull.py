@@ -58,10 +58,12 @@ def pull(
         found = preview_pull(session, names, everything=everything, overwrite_newer=overwrite_newer)
     if not workspace.options.dry_run:
         found.write(approve=lambda pull: _agreed(workspace, pull))
-    describe.report_unusual((f"account {one.name}", one.jwt) for one in found.accounts if one.jwt is not None)
+    describe.report_unusual(
+        (f"account {account.name}", account.jwt) for account in found.accounts if account.jwt is not None
+    )
     data = {"dry_run": workspace.options.dry_run, "target": found.where, "accounts": render.pull_data(found)}
     workspace.emit(data, render.pull_text(found))
-    return _FINDINGS if any(one.status is PullStatus.REFUSED for one in found.accounts) else 0
+    return _FINDINGS if any(account.status is PullStatus.REFUSED for account in found.accounts) else 0
 
 
 def _agreed(workspace: CommandWorkspace, pull: PullPreview) -> bool:

@@ -75,7 +75,7 @@ def push(  # noqa: PLR0913 - one for each option
         found = preview_push(session, chosen, force=force)
         render.show_push(workspace, found)
         sent = () if is_only_shown else found.send(approve=consent_to_send(workspace)).accounts
-    failed = not all(one.ok for one in sent)
+    failed = not all(account.ok for account in sent)
     pruned, pruned_text, is_pruned = None, "", True
     if prune and not failed and not only_diff:
         pruned, pruned_text, is_pruned = prune_target(workspace, remote, expect_count)

@@ -110,7 +110,9 @@ def show_plan(workspace: CommandWorkspace, made: Preview[object]) -> None:
 def show_reset_times(plan: Plan, workspace: CommandWorkspace) -> None:
     """Report what is known of the times of the jwts that --reset-time names, before somebody confirms it."""
     reset = [
-        one for one in plan.changes if one.replaces and one.draft.claims.sub in workspace.options.reset_time
+        item
+        for item in plan.changes
+        if item.replaces and item.draft.claims.sub in workspace.options.reset_time
     ]
     if not reset:
         return
@@ -166,15 +168,15 @@ def lines(
     """
     found = diff_change(change, accounts, names=names)
     usual = usual_lines(change) if folds and change.replaces is None else frozenset()
-    folded = [one for one in found if (one.label, one.text) in usual]
+    folded = [difference for difference in found if (difference.label, difference.text) in usual]
     rows = [
         row
-        for one in found
-        if one not in folded
-        for row in rows_of(one, is_new=change.replaces is None, has_details=not folds)
+        for difference in found
+        if difference not in folded
+        for row in rows_of(difference, is_new=change.replaces is None, has_details=not folds)
     ]
     if folded:
-        labels = ", ".join(dict.fromkeys(one.label for one in folded))
+        labels = ", ".join(dict.fromkeys(difference.label for difference in folded))
         rows.append(f"as usual: {labels} (-v shows them)")
     issuer = Wording(names).key(str(change.draft.issuer))
     if change.replaces and change.replaces.issuer != change.draft.issuer:
@@ -214,7 +216,7 @@ def change_data(change: Change, differences: Iterable[Difference]) -> dict[str, 
         "issuer": str(change.draft.issuer),
         "issued_at": change.draft.issued_at,
         "replaces": change.replaces.id if change.replaces else None,
-        "differences": [one.data() for one in differences],
+        "differences": [difference.data() for difference in differences],
     }
 
 
@@ -232,11 +234,11 @@ def plan_data(workspace: CommandWorkspace, made: Preview[object]) -> dict[str, o
             for change, differences in made.differences()
         ],
         "placements": [
-            {"address": one.address, "removed": one.jwt is None, "reason": one.reason}
-            for one in plan.store_writes
+            {"address": write.address, "removed": write.jwt is None, "reason": write.reason}
+            for write in plan.store_writes
         ],
         "files_removed": [str(path) for path in made.removed_files],
         "policy": workspace.policy.digest if workspace.policy else None,
-        "findings": [one.data() for one in report.findings],
-        "lifted": [one.data() for one in report.waived],
+        "findings": [finding.data() for finding in report.findings],
+        "lifted": [item.data() for item in report.waived],
     }

@@ -70,9 +70,9 @@ def _data(node: TreeNode) -> dict[str, object]:
         data = {name: getattr(node, name) for name in ("kind", "name", "subject", "on_token")}
         data |= {"backup": node.backup or None, "expires": node.expires or None}
         for name in ("signing_keys", "exports", "imports"):
-            data[name] = [dataclasses.asdict(one) for one in getattr(node, name)]
+            data[name] = [dataclasses.asdict(item) for item in getattr(node, name)]
     children = [_data(child) for child in node.children]
-    return data | {"findings": [one.data() for one in node.findings], "children": children}
+    return data | {"findings": [finding.data() for finding in node.findings], "children": children}
 
 
 def _line(node: TreeNode) -> str:
@@ -92,11 +92,11 @@ def _key_line(key: TreeSigningKey) -> str:
     return f"signing key {f'{shown(name)} ({short})' if name else short}{role}{_place(key)}"
 
 
-def _place(one: TreeNode | TreeSigningKey) -> str:
-    if one.backup == "lost":
+def _place(node: TreeNode | TreeSigningKey) -> str:
+    if node.backup == "lost":
         return "  on a lost token"
-    backup = {"none": ", no spare", "spare": ", spare", "shares": ", shares"}.get(one.backup, "")
-    return f"  on a token{backup}" if one.on_token else ""
+    backup = {"none": ", no spare", "spare": ", spare", "shares": ", shares"}.get(node.backup, "")
+    return f"  on a token{backup}" if node.on_token else ""
 
 
 def _exchange_line(word: str, exchange: TreeExchange) -> str:
@@ -107,8 +107,8 @@ def _exchange_line(word: str, exchange: TreeExchange) -> str:
 def _branches(node: TreeNode, *, detail: bool) -> list[str]:
     leaves: list[tuple[str, list[str]]] = [(_key_line(key), []) for key in node.signing_keys]
     if detail:
-        leaves += [(_exchange_line("export", one), []) for one in node.exports]
-        leaves += [(_exchange_line("import", one), []) for one in node.imports]
+        leaves += [(_exchange_line("export", export), []) for export in node.exports]
+        leaves += [(_exchange_line("import", item), []) for item in node.imports]
     leaves += [(_line(child), _branches(child, detail=detail)) for child in node.children]
     drawn = []
     for index, (line, below) in enumerate(leaves):

@@ -172,13 +172,13 @@ def _body(desired: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in desired.items() if name not in _ELSEWHERE}
 
 
-def is_same(one: Claims[object], other: Claims[object]) -> bool:
+def is_same(item: Claims[object], other: Claims[object]) -> bool:
     """Return whether both would be signed as the same claims."""
-    if one == other:
+    if item == other:
         return True
-    if all(getattr(one.body, name, ()) == getattr(other.body, name, ()) for name in _SORTED):
+    if all(getattr(item.body, name, ()) == getattr(other.body, name, ()) for name in _SORTED):
         return False  # something else differs, which stays as it is
-    parts = [msgspec.structs.replace(claims, body=canonical(claims.body)) for claims in (one, other)]
+    parts = [msgspec.structs.replace(claims, body=canonical(claims.body)) for claims in (item, other)]
     return parts[0] == parts[1]
 
 
@@ -272,7 +272,7 @@ def _entries(
     merged = []
     for value in desired:
         identity = _identity(value, kind)
-        current = next((one for one in remaining if _identity(one, kind) == identity), None)
+        current = next((entry for entry in remaining if _identity(entry, kind) == identity), None)
         if current is not None:
             remaining.remove(current)
         merged.append(_part(current or {}, value, kind.item, prune=prune))

@@ -88,7 +88,7 @@ def _account(jwt: Jwt[Account], names: _NamesByKey, users: Mapping[str, Jwt[User
     body = jwt.claims.body
     made = {**_head(jwt.claims), **_body(body, Account.new(), "account")}
     if body.imports:
-        made["imports"] = [_import(one, names) for one in body.imports]
+        made["imports"] = [_import(item, names) for item in body.imports]
     authorization = _authorization(body, names, users)
     if authorization:
         made["authorization"] = authorization
@@ -118,7 +118,7 @@ def _body(body: Any, new: Any, kind: str) -> dict[str, Any]:  # noqa: ANN401 - a
     account: Any = account_kind()
     parts = {"operator": file_kind().members["operator"], "account": account}
     part: Any = parts.get(kind) or account.members["users"].item
-    return _part(body, new, Table({name: one for name, one in part.members.items() if name not in _OWN}))
+    return _part(body, new, Table({name: value for name, value in part.members.items() if name not in _OWN}))
 
 
 def _part(body: object, new: object, kind: Table) -> dict[str, object]:
@@ -171,14 +171,14 @@ def _shown(value: Any, default: Any, kind: Kind) -> Any:  # noqa: ANN401 - any m
             return value
 
 
-def _import(one: Any, names: _NamesByKey) -> dict[str, Any]:  # noqa: ANN401 - an Import
+def _import(item: Any, names: _NamesByKey) -> dict[str, Any]:  # noqa: ANN401 - an Import
     imports: Any = account_kind().members["imports"]
-    members = _part(one, type(one)(), imports.item)
-    name = names.account(one.account)
-    if name != one.account:
+    members = _part(item, type(item)(), imports.item)
+    name = names.account(item.account)
+    if name != item.account:
         del members["account"]
         return {"from": name, **members}
-    return {"account": one.account, **members}
+    return {"account": item.account, **members}
 
 
 def _authorization(body: Account, names: _NamesByKey, users: Mapping[str, Jwt[User]]) -> dict[str, object]:

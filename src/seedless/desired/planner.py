@@ -251,7 +251,7 @@ class _Planner(msgspec.Struct, frozen=True):
             wanted.add(getattr(body, "system_account", ""))
         operator = (self.current.operator,) if self.current.operator else ()
         # An account that is removed by the same plan is not what the rules judge the others by.
-        gone = {one[0] for one in self.removed if len(one) == 1}
+        gone = {address[0] for address in self.removed if len(address) == 1}
         accounts = (jwt for name, jwt in self.current.accounts.items() if name not in gone)
         return (*operator, *(jwt for jwt in accounts if jwt.claims.sub in wanted))
 

@@ -137,7 +137,7 @@ def _kind(info: inspect.Type) -> Kind:  # noqa: PLR0911 - one for each type
 
 def _union(types: tuple[inspect.Type, ...]) -> Kind:
     """Return what a member holds that may be absent too."""
-    (there,) = (one for one in types if not isinstance(one, inspect.NoneType))
+    (there,) = (item for item in types if not isinstance(item, inspect.NoneType))
     kind = _kind(there)
     return Table(kind.members, optional=True) if isinstance(kind, Table) else kind
 

@@ -200,15 +200,15 @@ def exports(wording: Wording, path: str, sides: tuple[Account, Account]) -> Iter
     old, new = sides[0].exports, sides[1].exports
     order = []
     for index, was, now in _paired(old, new, lambda export: (export.type, export.subject)):
-        place, one = f"{path}.exports[{index}]", now or was
-        title = _export_title(one) if one else ""
+        place, item = f"{path}.exports[{index}]", now or was
+        title = _export_title(item) if item else ""
         if was and now:
             order.append(title)
             text = facts(_export_facts(was), _export_facts(now))
             if text:
                 yield Difference(_export_effect(was, now), "export", f"{title}: {text}", (place,), was, now)
-        elif one:
-            text = _listed(title, _export_facts(one))
+        elif item:
+            text = _listed(title, _export_facts(item))
             effect = _WIDENS if now else _NARROWS
             change = wording.added(text) if now else f"removed {text}"
             yield Difference(effect, "export", change, (place,), was, now)
@@ -221,16 +221,16 @@ def imports(wording: Wording, path: str, sides: tuple[Account, Account]) -> Iter
     """Yield one line for each import that comes, goes or changes."""
     old, new = sides[0].imports, sides[1].imports
     order = []
-    for index, was, now in _paired(old, new, lambda one: (one.type, one.account, one.subject)):
-        place, one = f"{path}.imports[{index}]", now or was
-        title = _import_title(wording, one) if one else ""
+    for index, was, now in _paired(old, new, lambda item: (item.type, item.account, item.subject)):
+        place, item = f"{path}.imports[{index}]", now or was
+        title = _import_title(wording, item) if item else ""
         if was and now:
             order.append(title)
             text = facts(_import_facts(was), _import_facts(now))
             if text:
                 yield Difference(_import_effect(was, now), "import", f"{title}: {text}", (place,), was, now)
-        elif one:
-            text = _listed(title, _import_facts(one))
+        elif item:
+            text = _listed(title, _import_facts(item))
             effect = _WIDENS if now else _NARROWS
             change = wording.added(text) if now else f"removed {text}"
             yield Difference(effect, "import", change, (place,), was, now)
@@ -331,18 +331,18 @@ def _export_effect(old: Export, new: Export) -> Effect:
     return together(effects)
 
 
-def _import_title(wording: Wording, one: Import) -> str:
-    return f"{one.type or 'unknown'} {word(one.subject)} from {wording.key(one.account)}"
+def _import_title(wording: Wording, item: Import) -> str:
+    return f"{item.type or 'unknown'} {word(item.subject)} from {wording.key(item.account)}"
 
 
-def _import_facts(one: Import) -> dict[str, str]:
+def _import_facts(item: Import) -> dict[str, str]:
     found = {
-        "as": word(one.local_subject) if one.local_subject else "",
-        "to": word(one.to) if one.to else "",
-        "activation": f"jwt sha256 {digest(one.token)}" if one.token else "",
-        "connection information": "shared" if one.share else "",
-        "trace": "allowed" if one.allow_trace else "",
-        "name": word(one.name) if one.name else "",
+        "as": word(item.local_subject) if item.local_subject else "",
+        "to": word(item.to) if item.to else "",
+        "activation": f"jwt sha256 {digest(item.token)}" if item.token else "",
+        "connection information": "shared" if item.share else "",
+        "trace": "allowed" if item.allow_trace else "",
+        "name": word(item.name) if item.name else "",
     }
     return {name: text for name, text in found.items() if text}
 

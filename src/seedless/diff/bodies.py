@@ -117,22 +117,22 @@ class _JetStream(msgspec.Struct, frozen=True):
         old, new = (recognised(side).permissions for side in sides)
         allowed = frozenset(sides[1].pub.allow)
         is_left = _covered(tuple(allowed.difference(*map(subjects, new))))
-        gone = (one for one in old if allowed and not allowed.issuperset(subjects(one)))
-        lost = tuple(one for one in gone if not any(map(is_left, subjects(one))))
-        return cls(sides, tuple(one for one in new if one not in old), lost)
+        gone = (permission for permission in old if allowed and not allowed.issuperset(subjects(permission)))
+        lost = tuple(permission for permission in gone if not any(map(is_left, subjects(permission))))
+        return cls(sides, tuple(permission for permission in new if permission not in old), lost)
 
     def lines(self, path: str, label: str, *, is_new: bool) -> Iterator[Difference]:
         """Yield a line for each permission."""
         paths = (f"{path}.pub.allow", f"{path}.sub.allow")
         old, new = self.sides
-        for one in self.gained:
-            needed = subjects(one)
-            effect = Effect.WIDENS if is_new else _effect(one, old, Effect.WIDENS)
-            text = f"may {_permitted(one)}"
+        for permission in self.gained:
+            needed = subjects(permission)
+            effect = Effect.WIDENS if is_new else _effect(permission, old, Effect.WIDENS)
+            text = f"may {_permitted(permission)}"
             yield Difference(effect, f"{label}JetStream", text, paths, None, needed, needed)
-        for one in self.lost:
-            effect, needed = _effect(one, new, Effect.NARROWS), subjects(one)
-            text = f"may no longer {_permitted(one)}"
+        for permission in self.lost:
+            effect, needed = _effect(permission, new, Effect.NARROWS), subjects(permission)
+            text = f"may no longer {_permitted(permission)}"
             yield Difference(effect, f"{label}JetStream", text, paths, needed, None, needed)
 
     def others(self, name: str, *, is_new: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:

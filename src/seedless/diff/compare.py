@@ -186,7 +186,7 @@ class _Paths:
             return True
         shorter = self._lengths[: bisect.bisect_left(self._lengths, len(path))]
         above = (path[:length] for length in shorter if path[length] == ".")
-        return any(one != BODY and one in self._all for one in above)
+        return any(item != BODY and item in self._all for item in above)
 
 
 def _members(claims: Claims[object]) -> dict[str, object]:
@@ -203,18 +203,18 @@ def _differing(was: dict[str, object], now: dict[str, object]) -> tuple[dict[str
     """
     left = (dict(was), dict(now))
     for name in was.keys() & now.keys():
-        one, other = was[name], now[name]
-        if _is_written_alike(one, other):
+        item, other = was[name], now[name]
+        if _is_written_alike(item, other):
             for side in left:
                 del side[name]
-        elif isinstance(one, dict) and isinstance(other, dict):
-            left[0][name], left[1][name] = _differing(one, other)
+        elif isinstance(item, dict) and isinstance(other, dict):
+            left[0][name], left[1][name] = _differing(item, other)
     return left
 
 
-def _is_written_alike(one: object, other: object) -> bool:
+def _is_written_alike(item: object, other: object) -> bool:
     try:
-        return msgspec.json.encode(one) == msgspec.json.encode(other)
+        return msgspec.json.encode(item) == msgspec.json.encode(other)
     except (UnicodeEncodeError, TypeError, ValueError, RecursionError):
         return False  # it cannot be written: each leaf is looked at
 

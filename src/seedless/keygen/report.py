@@ -58,7 +58,7 @@ def key_report(checked: KeygenCheck, *, qr: str | None = None) -> str:
             _shares(so_far),
             readiness_html(so_far.readiness),
             "<h2>Keys: what the driver reports</h2>" if reports else "",
-            *(key_html(key, one, names[key]) for key, one in reports.items()),
+            *(key_html(key, item, names[key]) for key, item in reports.items()),
             _signatures(so_far),
             people_html(present),
         ]
@@ -124,8 +124,8 @@ def _shares(so_far: KeygenProgress) -> str:
     if so_far.record is None:
         return ""
     rows = [
-        (f"Share {one.number}", text_html(f"{one.holder}, sha256 {one.sha256}"))
-        for one in so_far.record.shares
+        (f"Share {share.number}", text_html(f"{share.holder}, sha256 {share.sha256}"))
+        for share in so_far.record.shares
     ]
     text = f"{so_far.record.threshold} of {len(rows)} shares restore the recoverable keys."
     return f"<h2>Shares</h2><p>{text}</p>{facts_html(rows)}"

@@ -151,7 +151,9 @@ def rehearsed_keys(request: KeygenRequest, witnesses: tuple[str, ...]) -> Keygen
             replace(key, token="", recoverable=False, attested=False, attributes=None)
             for key in specification.keys
         ),
-        people=tuple(replace(one, key=placeholders.get(one.key, "")) for one in specification.people),
+        people=tuple(
+            replace(person, key=placeholders.get(person.key, "")) for person in specification.people
+        ),
         witnesses=specification.witnesses and replace(specification.witnesses, keys=witnesses),
         attestation_roots=(),
         shares=None,
@@ -310,9 +312,9 @@ def _require_people(specification: KeySpecification, where: str) -> None:
             "give each witness an entry in people with their key, or none of them",
         )
     numbers = [bag.number for bag in specification.bags]
-    for number, one in enumerate(numbers):
-        if numbers.count(one) > 1:
-            raise UsageError(f"{where}.bags[{number}].number is there twice: {shown(one)}", "look again")
+    for number, item in enumerate(numbers):
+        if numbers.count(item) > 1:
+            raise UsageError(f"{where}.bags[{number}].number is there twice: {shown(item)}", "look again")
 
 
 def _require_shares(specification: KeySpecification, where: str) -> None:

@@ -123,13 +123,13 @@ class KeygenProgress:
     def other_tools(self) -> tuple[str, ...]:
         """The programs that created keys, and are not the one that prepared the request."""
         tools = dict.fromkeys(session.tool for session in self.sessions)
-        return tuple(one for one in tools if one != self.request.tool)
+        return tuple(tool for tool in tools if tool != self.request.tool)
 
     @property
     def absent(self) -> tuple[str, ...]:
         """The people of the request, with their roles, of whom nobody reported that they were there."""
         people = self.request.specification.people
-        return tuple(f"{one.name} ({one.role})" for one in people if one.name not in self.present)
+        return tuple(f"{person.name} ({person.role})" for person in people if person.name not in self.present)
 
     @property
     def is_begun(self) -> bool:
@@ -338,7 +338,7 @@ def _created(so_far: KeygenProgress, entry: Any, place: str) -> None:  # noqa: A
         raise Refused(f"{place}.statement is of a key that is listed already", "a key has one role")
     require_as_asked(key, made)
     if key.recoverable:
-        recorded = {one.key.text: one.public_key for one in (so_far.record.keys if so_far.record else ())}
+        recorded = {item.key.text: item.public_key for item in (so_far.record.keys if so_far.record else ())}
         if recorded.get(f"{key.role}:{key.name}") != made.public_key:
             raise Refused(f"{place}.statement is of another key than the record of the shares has")
     so_far.keys.append(made)

@@ -150,7 +150,7 @@ def _outside(server: ServerConfiguration) -> Iterator[ConfiguredLogin]:
     """Yield the logins of clients, but for those of a system account that the configuration defines."""
     accounts = block(server.configuration.root, "accounts")
     name = text_of(named_system(server.configuration.root)) or "$SYS"
-    system = next((one for one in accounts.each() if one.key == name), None) if accounts else None
+    system = next((account for account in accounts.each() if account.key == name), None) if accounts else None
     users = system.value.find("users") if system and isinstance(system.value, Map) else None
     inside = {id(entry) for entry in users.value.items} if users and isinstance(users.value, Array) else set()
     yield from (login for login in server.logins if login.who == "client" and id(login.entry) not in inside)

@@ -181,9 +181,9 @@ def discard(token: Token, key: Key) -> None:
     """Delete a key that was made for a trial, in a session of its own; raise `TokenError` if it stays."""
     with trial_session(token, writable=True) as own:
         keys: list[Key] = own.keys()
-        ours = [one for one in keys if (one.id, one.label) == (key.id, key.label)]
-        for one in ours:
-            own.destroy(one)
+        ours = [item for item in keys if (item.id, item.label) == (key.id, key.label)]
+        for pair in ours:
+            own.destroy(pair)
         if len(ours) != 1:
             raise TokenError(f"{token.info.where} lists {len(ours)} keys as {key.named}, and not one")
 

@@ -108,10 +108,10 @@ def finished(
     label = parts[0]
     # A label may be missing on the half that was written last when the process was killed; another label
     # is another key with the same id, which is not ours to remove.
-    privates, publics = ([one for one in kind if one.label in {label, ""}] for kind in parts[1:])
+    privates, publics = ([key for key in kind if key.label in {label, ""}] for kind in parts[1:])
     if len(privates) > 1 or len(publics) > 1:
         return None
-    left = [one.item for one in (*privates, *publics)]
+    left = [key.item for key in (*privates, *publics)]
     pair = key_pair_of(privates[0], publics[0] if publics else None) if privates else None
     if pair is not None and _is_usable(session, raw, numbers, pair, random):
         return pair

@@ -246,7 +246,7 @@ def is_loss(error: BaseException) -> bool:
 
 def failed_again(error: TokenError, first: TokenError) -> TokenError:
     """Return the error for what failed once more after the session had been made anew."""
-    before, now = (one.message.rpartition(": ")[2] for one in (first, error))
+    before, now = (failure.message.rpartition(": ")[2] for failure in (first, error))
     # Both are shown: the second error alone (the token is gone) would hide that the first was about
     # something else.
     which = "as before" if before == now else f"before that, {before}"

@@ -243,10 +243,10 @@ class KeyFinder:
         self, raw: Session, ids: Collection[bytes]
     ) -> dict[bytes, tuple[list[KeyObject], list[KeyObject]]]:
         """Read the private and the public objects with each of *ids*; many are listed."""
-        found: dict[bytes, tuple[list[KeyObject], list[KeyObject]]] = {one: ([], []) for one in ids}
+        found: dict[bytes, tuple[list[KeyObject], list[KeyObject]]] = {key_id: ([], []) for key_id in ids}
         # A search by a template is linear in most drivers: SoftHSM needs 0.2 s of 10,000 pairs for each.
         # Eight searches cost about as much as two lists.
-        templates = [{Attribute.ID: one} for one in ids] if len(ids) <= FEW_SEARCHES else [None]
+        templates = [{Attribute.ID: key_id} for key_id in ids] if len(ids) <= FEW_SEARCHES else [None]
         for place, kind in enumerate((ObjectClass.PRIVATE_KEY, ObjectClass.PUBLIC_KEY)):
             for template in templates:
                 for item_read in key_objects(raw, kind, self._numbers, template):
@@ -261,7 +261,7 @@ class KeyFinder:
         """
         labels_wanted = set(labels)
         templates = (
-            [{Attribute.LABEL: one} for one in labels_wanted]
+            [{Attribute.LABEL: label} for label in labels_wanted]
             if len(labels_wanted) <= FEW_SEARCHES
             else [None]
         )
@@ -285,7 +285,7 @@ class KeyFinder:
         ids = dict.fromkeys(([key_id] if key_id else []) + [item_read.id for item_read in points])
         if b"" in ids:
             return []  # halves without an id are paired by their labels
-        found = [pair for one in ids for pair in self._with_id(raw, one, points)]
+        found = [pair for item in ids for pair in self._with_id(raw, item, points)]
         return [pair for pair in found if pair.key.key_type == ED25519 and pair.key.raw == public]
 
     def _with_id(self, raw: Session, key_id: bytes, points: list[KeyObject]) -> list[KeyPair]:

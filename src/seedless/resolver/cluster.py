@@ -160,21 +160,23 @@ class Connection:
         subscription = await self._client.subscribe(f"{inbox}.*", cb=receive)
         for start in range(0, len(sent), AT_ONCE):
             some = sent[start : start + AT_ONCE]
-            for number, one in enumerate(some, start):
-                await self._client.publish(one.question.subject, one.question.data, reply=f"{inbox}.{number}")
+            for number, item in enumerate(some, start):
+                await self._client.publish(
+                    item.question.subject, item.question.data, reply=f"{inbox}.{number}"
+                )
             # What was not sent cannot have been done, and the report can state so. Sent on into a silence,
             # each account would have an unknown end.
             if not await self._all_answered(some):
                 break
         with suppress(Exception):  # a connection that was lost needs no end of its subscription
             await subscription.unsubscribe()
-        return [one.answers for one in sent]
+        return [question.answers for question in sent]
 
     async def _all_answered(self, some: Sequence[_SentQuestion]) -> bool:
         """Wait until all questions of *some* are answered, or until for our patience nothing comes."""
         while True:
             self._require_alive()
-            if all(one.done for one in some):
+            if all(question.done for question in some):
                 return True
             self._news.come.clear()
             try:
@@ -182,7 +184,7 @@ class Connection:
                     await self._news.come.wait()
             except TimeoutError:
                 self._require_alive()
-                return all(one.done for one in some)
+                return all(question.done for question in some)
 
     def _require_alive(self) -> None:
         answer = next(iter(self._news.errors), "")
@@ -292,7 +294,7 @@ class Cluster:
         # Asked before anything is signed, since a signed delete request is good for ever.
         answer = self._send_delete_request(protocol.MAY_WE_DELETE)
         answers = tuple(
-            ServerAnswer(one.server, protocol.may_delete(one), one.text) for one in answer.answers
+            ServerAnswer(item.server, protocol.may_delete(item), item.text) for item in answer.answers
         )
         return TargetAnswer(answers, answer.missing)
 
@@ -350,9 +352,11 @@ def listed(
     | set[AccountServer],
 ) -> str:
     """Return the names of *servers*, those of the same name with their ids."""
-    known = sorted(servers, key=lambda one: (one.name, one.id))
-    names = [one.name for one in known]
-    return ", ".join(f"{one} ({one.id[:8]}…)" if names.count(one.name) > 1 else str(one) for one in known)
+    known = sorted(servers, key=lambda server: (server.name, server.id))
+    names = [server.name for server in known]
+    return ", ".join(
+        f"{server} ({server.id[:8]}…)" if names.count(server.name) > 1 else str(server) for server in known
+    )
 
 
 def _there(connection: Connection, servers: int | None) -> set[AccountServer]:
@@ -363,11 +367,13 @@ def _there(connection: Connection, servers: int | None) -> set[AccountServer]:
     pinged = protocol.ping_answers(answers)
     if not pinged:
         raise ServerError("no server answered as to a user of its system account", _SYSTEM_USER)
-    servers_found = {one.server for one in pinged}
+    servers_found = {server.server for server in pinged}
     known = _known(pinged, servers)
     if len(servers_found) < known:
         # By name, since routes know no ids of servers that have not answered.
-        silent = {name for one in pinged for name in one.routes} - {server.name for server in servers_found}
+        silent = {name for server in pinged for name in server.routes} - {
+            server.name for server in servers_found
+        }
         named = f": {listed({AccountServer('', name) for name in silent})} did not" if silent else ""
         raise ServerError(
             f"{len(servers_found)} of {known} servers answered ({listed(servers_found)}){named}",
@@ -384,7 +390,7 @@ def _all_there(answers: Sequence[bytes], servers: int | None) -> bool:
 def _known(pinged: Sequence[PingAnswer], servers: int | None) -> int:
     """Return how many servers there are: as many as one counts, or has routes to, and those expected."""
     # The larger of both: a server that has just started counts itself alone and has its routes already.
-    counts = (max(one.active, 1 + len(one.routes)) for one in pinged)
+    counts = (max(server.active, 1 + len(server.routes)) for server in pinged)
     return max(servers or 0, *counts)
 
 

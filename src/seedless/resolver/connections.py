@@ -103,10 +103,16 @@ def connected(
     for page in range(_MOST_PAGES):
         query = {"auth": True, "acc": account, "limit": PAGE, "offset": page * PAGE}
         pages = _answers(ask, servers, (CONNZ, json.dumps(query).encode()), _Connz)
-        clients += [_client(reply.server, one) for reply in pages for one in reply.data.connections or ()]
+        clients += [
+            _client(reply.server, connection)
+            for reply in pages
+            for connection in reply.data.connections or ()
+        ]
         if all(reply.data.total <= (page + 1) * PAGE for reply in pages):
             break
-    leafs = [one for reply in _answers(ask, servers, (LEAFZ, b""), _Leafz) for one in reply.data.leafs or ()]
+    leafs = [
+        leaf for reply in _answers(ask, servers, (LEAFZ, b""), _Leafz) for leaf in reply.data.leafs or ()
+    ]
     return AccountConnections(tuple(clients), sum(leaf.account == account for leaf in leafs))
 
 
@@ -137,12 +143,12 @@ def _read(answers: Sequence[bytes], kind: type[S], subject: str) -> dict[str, S]
     return {reply.server.id: reply for reply in found}
 
 
-def _client(server: _MonitoredServer, one: _Connection) -> ConnectedClient:
+def _client(server: _MonitoredServer, connection: _Connection) -> ConnectedClient:
     return ConnectedClient(
         server=brief(server.name or server.id),
-        number=one.cid,
-        name=brief(one.name),
-        user=brief(one.authorized_user),
-        issuer=one.issuer_key,
-        address=f"{brief(one.ip)}:{one.port}",
+        number=connection.cid,
+        name=brief(connection.name),
+        user=brief(connection.authorized_user),
+        issuer=connection.issuer_key,
+        address=f"{brief(connection.ip)}:{connection.port}",
     )

@@ -61,7 +61,7 @@ def load(path: Path) -> dict[str, DeletedAccount]:
 def note(path: Path, deleted: Mapping[str, DeletedAccount], alive: Collection[str] = ()) -> None:
     """Add *deleted* to the file, take out who is *alive* again; call it with the store's lock held."""
     before = load(path)
-    after = {key: one for key, one in {**before, **deleted}.items() if key not in alive}
+    after = {key: time for key, time in {**before, **deleted}.items() if key not in alive}
     if after != before:
         text = msgspec.json.format(msgspec.json.encode(after, order="sorted"), indent=2).decode()
         atomic.write({path: text + "\n"})
@@ -104,8 +104,8 @@ def orphaned_accounts(
     on_servers: frozenset[str] = frozenset().union(*target.holdings.values())
     # Judged as a pull would: what could not be taken into the store may be somebody's only copy.
     found = judge_pulled(target.held(sorted(on_servers - in_store - systems)), operator, stored, now=now)
-    names = {one.subject: one.name for one in found if one.status is not PullStatus.REFUSED}
-    left = tuple(one for one in found if one.status is PullStatus.REFUSED)
+    names = {account.subject: account.name for account in found if account.status is not PullStatus.REFUSED}
+    left = tuple(account for account in found if account.status is PullStatus.REFUSED)
     return OrphanedAccounts(named(target, sorted(names), deleted, names), left)
 
 
@@ -155,7 +155,7 @@ def delete_request_issuer(
     # A signing key before the identity, which may lie in a safe.
     candidates = [*(key for key in claims.body.signing_keys if key in known), claims.sub]
     for key in candidates:
-        if all(any(key in _obeyed(one.claims) for one in each.operators) for each in server_reports):
+        if all(any(key in _obeyed(item.claims) for item in each.operators) for each in server_reports):
             return PublicKey.parse(key)
     distrusting = [str(each.server) for each in server_reports if not _obeys_any(each, candidates)]
     raise Refused(

@@ -69,10 +69,10 @@ def r001_issuer_is_trusted_there(account: Jwt[Account], servers: ServerContext) 
         report for report in servers.server_reports if report.operators and not _trusts(report, account)
     ]
     if distrusting:
-        identities = {operator.claims.sub for one in distrusting for operator in one.operators}
+        identities = {operator.claims.sub for server in distrusting for operator in server.operators}
         strict = ", the operator's identity" if str(account.issuer) in identities else ""
         why = " (strict_signing_key_usage)" if strict else ""
-        names = _names(one.server for one in distrusting)
+        names = _names(server.server for server in distrusting)
         if str(account.issuer) == account.claims.sub:
             yield error("R001", "iss", f"is a request, signed by itself: not trusted by {names}", _ASK)
             return
@@ -207,20 +207,22 @@ def preflight(
     those in *reset_time* (key text) where theirs is from the future. Whether the store's operator trusts it
     (T001) is left to those that the servers have.
     """
-    claims = {one.claims.sub: one.claims for one in accounts}
+    claims = {item.claims.sub: item.claims for item in accounts}
     context = Context(now=now, operator=servers.operator.claims, claims=claims)
     found: list[Finding] = []
     for account in accounts:
         about = f"account {brief(account.claims.name)}"
         found += [
-            msgspec.structs.replace(one, about=about) for rule in RULES for one in rule(account, servers)
+            msgspec.structs.replace(finding, about=about)
+            for rule in RULES
+            for finding in rule(account, servers)
         ]
-        found += [one for one in _about_claims(account, servers, context) if one.code != _OURS]
+        found += [finding for finding in _about_claims(account, servers, context) if finding.code != _OURS]
     reset = {
-        f"account {brief(one.claims.name)}" for one in accounts if _is_reset(one, servers, now, reset_time)
+        f"account {brief(item.claims.name)}" for item in accounts if _is_reset(item, servers, now, reset_time)
     }
-    waived = [one for one in _once(found) if one.code == _OLDER and one.about in reset]
-    report = Report.of(one for one in _once(found) if one not in waived)
+    waived = [finding for finding in _once(found) if finding.code == _OLDER and finding.about in reset]
+    report = Report.of(finding for finding in _once(found) if finding not in waived)
     return msgspec.structs.replace(report, waived=tuple(waived))
 
 
@@ -247,8 +249,8 @@ def _is_reset(account: Jwt[Account], servers: ServerContext, now: int, reset_tim
 
 def _newest(account: Jwt[Account], servers: ServerContext) -> Jwt[Account] | None:
     """Return the latest jwt that a server holds of the subject of *account*, itself left out."""
-    others = (one for one in servers.held.get(account.claims.sub, ()) if one.text != account.text)
-    return max(others, key=lambda one: one.issued_at, default=None)
+    others = (jwt for jwt in servers.held.get(account.claims.sub, ()) if jwt.text != account.text)
+    return max(others, key=lambda jwt: jwt.issued_at, default=None)
 
 
 def preflight_delete(accounts: Collection[str], servers: ServerContext) -> Report:
@@ -257,16 +259,20 @@ def preflight_delete(accounts: Collection[str], servers: ServerContext) -> Repor
     return Report.of(found)
 
 
-def _trusts(one: ServerReport, account: Jwt[Account]) -> bool:
-    return any(trust.did_sign(operator, account) for operator in one.operators)
+def _trusts(report: ServerReport, account: Jwt[Account]) -> bool:
+    return any(trust.did_sign(operator, account) for operator in report.operators)
 
 
 def _once(found: Iterable[Finding]) -> list[Finding]:
     """Return *found*, what is reported of the servers and not of an account only once."""
     kept: dict[tuple[str, ...], Finding] = {}
-    for one in found:
-        key = (one.code, one.text) if one.code == "R004" else (one.code, one.about, one.where, one.text)
-        kept.setdefault(key, one)
+    for finding in found:
+        key = (
+            (finding.code, finding.text)
+            if finding.code == "R004"
+            else (finding.code, finding.about, finding.where, finding.text)
+        )
+        kept.setdefault(key, finding)
     return list(kept.values())
 
 

@@ -161,7 +161,7 @@ def ping_answers(answers: Iterable[bytes]) -> tuple[PingAnswer, ...]:
         server = _named(reply.server)
         routes = frozenset(route.name for route in reply.statsz.routes if route.name)
         found[server.id] = PingAnswer(server, reply.statsz.active_servers, routes)
-    return tuple(sorted(found.values(), key=lambda one: (one.server.name, one.server.id)))
+    return tuple(sorted(found.values(), key=lambda answer: (answer.server.name, answer.server.id)))
 
 
 def server_reports(answers: Iterable[bytes]) -> tuple[ServerReport, ...]:
@@ -174,7 +174,7 @@ def server_reports(answers: Iterable[bytes]) -> tuple[ServerReport, ...]:
         # whom the server trusts.
         operators = tuple(filter(None, map(_operator, data.trusted_operators_jwt)))
         found[server.id] = ServerReport(server, operators, data.system_account, data.max_payload)
-    return tuple(sorted(found.values(), key=lambda one: (one.server.name, one.server.id)))
+    return tuple(sorted(found.values(), key=lambda answer: (answer.server.name, answer.server.id)))
 
 
 def listings(answers: Iterable[bytes]) -> dict[AccountServer, frozenset[str]]:
@@ -192,7 +192,7 @@ def answers_to(subject: str, answers: Iterable[bytes]) -> tuple[ServerAnswer, ..
         words = reply.error.description if reply.error else reply.data.message if reply.data else ""
         server = _named(reply.server)
         found[server] = ServerAnswer(server, reply.error is None, shown(words[:_LONGEST_WORDS]))
-    return tuple(sorted(found.values(), key=lambda one: (one.server.name, one.server.id)))
+    return tuple(sorted(found.values(), key=lambda answer: (answer.server.name, answer.server.id)))
 
 
 def may_delete(answer: ServerAnswer) -> bool:

@@ -50,7 +50,7 @@ class ComparedAccount:
     @property
     def newest(self) -> Jwt[object] | None:
         """The latest that a server holds."""
-        return max(self.held, key=lambda one: one.issued_at, default=None)
+        return max(self.held, key=lambda jwt: jwt.issued_at, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def compare(target: Target, accounts: Sequence[Jwt[Account]]) -> tuple[ComparedA
 
 def held_jwts(compared: Sequence[ComparedAccount]) -> Mapping[str, tuple[Jwt[object], ...]]:
     """Return what is held, by the public key of the account, for a preflight."""
-    return {one.account.claims.sub: one.held for one in compared}
+    return {account.account.claims.sub: account.held for account in compared}
 
 
 def send(target: Target, accounts: Sequence[Jwt[Account]]) -> tuple[SentAccount, ...]:
@@ -169,7 +169,7 @@ def judge_pulled(
     found = []
     for subject, texts in held.items():
         # Of several servers the latest counts, as between servers themselves: the others are behind.
-        jwt = max(filter(None, map(readable, texts)), key=lambda one: one.issued_at, default=None)
+        jwt = max(filter(None, map(readable, texts)), key=lambda jwt: jwt.issued_at, default=None)
         reason = _objection(subject, jwt, operator, names.get(subject), takers)
         if reason or jwt is None:
             found.append(PulledAccount(subject, jwt, PullStatus.REFUSED, reason))
@@ -177,7 +177,7 @@ def judge_pulled(
         takers[jwt.claims.name.strip()] = subject
         mine = stored[names[subject]] if subject in names else None
         found.append(_pull_status(subject, jwt, mine, now, overwrite_newer=overwrite_newer))
-    return tuple(sorted(found, key=lambda one: (one.name, one.subject)))
+    return tuple(sorted(found, key=lambda account: (account.name, account.subject)))
 
 
 def _objection(
@@ -220,7 +220,7 @@ def _pull_status(
     if mine.text == jwt.text:
         return PulledAccount(subject, jwt, PullStatus.CURRENT)
     reason = f"the store has one of {moment(mine.issued_at)}, the servers one of {moment(jwt.issued_at)}"
-    ahead = [is_from_the_future(one.issued_at, now) for one in (jwt, mine)]
+    ahead = [is_from_the_future(text.issued_at, now) for text in (jwt, mine)]
     # Theirs is from a clock that was fast and ours is the way back from it: time alone would bring back
     # the wrong one.
     if ahead == [True, False]:

@@ -49,8 +49,8 @@ class TargetAnswer:
     @property
     def failures(self) -> str:
         """What went wrong, by server; empty when nothing did."""
-        failed = [f"{one.server}: {one.text}" for one in self.answers if not one.ok]
-        return "; ".join([*failed, *(f"{one}: no answer" for one in self.missing)])
+        failed = [f"{answer.server}: {answer.text}" for answer in self.answers if not answer.ok]
+        return "; ".join([*failed, *(f"{server}: no answer" for server in self.missing)])
 
 
 class Target(Protocol):
@@ -181,7 +181,9 @@ class _PreloadBlock:
             elif key in accounts:
                 text = text[: match.start(4)] + accounts[key].text + text[match.end(4) :]
         # In the form that nsc writes, so that either tool finds and replaces the entries of the other.
-        new = "".join(map(_written, (one for key, one in accounts.items() if key not in self.entries)))
+        new = "".join(
+            map(_written, (account for key, account in accounts.items() if key not in self.entries))
+        )
         if not new:
             return text
         if self.inside is None:
@@ -268,14 +270,14 @@ def _block(configuration: Configuration) -> _PreloadBlock:
     if member is None or not isinstance(member.value, Map):
         return _PreloadBlock(text, None, {})
     entries = {}
-    for one in member.value.each():
-        match = _ENTRY.match(text, lines[one.place.line - 1] + one.place.column - 1)
-        if match is None or one.place.file != file or match[2] != one.key:
+    for item in member.value.each():
+        match = _ENTRY.match(text, lines[item.place.line - 1] + item.place.column - 1)
+        if match is None or item.place.file != file or match[2] != item.key:
             raise StoreError(
-                f"{one.place}: this account is not written as KEY: jwt in {shown(file)} itself",
+                f"{item.place}: this account is not written as KEY: jwt in {shown(file)} itself",
                 "write it so, or name the file that it is in",
             )
-        entries[one.key] = match
+        entries[item.key] = match
     place = member.value.place
     return _PreloadBlock(text, lines[place.line - 1] + place.column if place.file == file else None, entries)
 

@@ -362,7 +362,9 @@ def _cyclic(claims: Mapping[str, Claims[object]]) -> frozenset[tuple[str, int]]:
 
 def _cyclic_accounts(claims: Mapping[str, Claims[Any]]) -> Iterator[tuple[str, int]]:
     """Yield the imports on cycles; subjects are compared only among accounts that import from each other."""
-    imports = {key: one.body.imports for key, one in claims.items() if isinstance(one.body, Account)}
+    imports = {
+        key: account.body.imports for key, account in claims.items() if isinstance(account.body, Account)
+    }
     accounts: _Graph = {
         key: list({item.account for item in items if item.account in imports and item.account != key})
         for key, items in imports.items()

@@ -213,7 +213,7 @@ def _before(jwt: Jwt[object], context: Context) -> Context:
 
     What another change of the plan causes was not there before.
     """
-    claims = {one.claims.sub: one.claims for one in (*context.jwts.values(), jwt)}
+    claims = {item.claims.sub: item.claims for item in (*context.jwts.values(), jwt)}
     operator = next(
         (statement for statement in claims.values() if isinstance(statement.body, Operator)), None
     )

@@ -99,7 +99,7 @@ def c118_rest_is_last(statement: Statement[object], _: Context) -> Iterator[Find
     """
     found = [ClaimText(path, subject_and_queue(text)[0]) for path, text, _ in permissions(statement.claims)]
     if not isinstance(statement.claims.body, User):
-        found += [one for one in subjects(statement.claims) if not one.path.startswith(_NOT_HERE)]
+        found += [subject for subject in subjects(statement.claims) if not subject.path.startswith(_NOT_HERE)]
     for path, text in found:
         if ">" in text.split(".")[:-1]:
             hint = "end it in >, or write * for one token"

@@ -238,7 +238,7 @@ class CalloutConfig(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
                 raise InvalidValue("has neither a signing-key nor roles", place)
             if keys.signing_key is not None and keys.signing_key.kind == "delegated":
                 raise InvalidValue("is delegated, and only keys of roles are", f"{place}.signing-key")
-            if self.delegation is None and any(one.kind == "delegated" for one in keys.roles.values()):
+            if self.delegation is None and any(source.kind == "delegated" for source in keys.roles.values()):
                 raise InvalidValue("has delegated keys, and there is no [delegation]", f"{place}.roles")
 
     def _check_configuration_mode(self) -> None:
@@ -470,7 +470,7 @@ class IssuerConfig(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
                 raise InvalidValue("has a key and roles, and no signing-key", f"accounts.{name}")
             if self.delegation is None and delegated_roles({name: keys}):
                 raise InvalidValue("has delegated keys, and there is no [delegation]", f"accounts.{name}")
-            if any(one.kind == "pkcs11" for one in keys.roles.values()):
+            if any(source.kind == "pkcs11" for source in keys.roles.values()):
                 raise InvalidValue("names a token, which signs a few jwts a second", f"accounts.{name}")
 
 

@@ -120,7 +120,9 @@ async def _with_password(access: NatsAccess, options: dict[str, Any]) -> Client:
     except Exception as error:
         # nats-py raises `NoServersError` at the end, and gives what the server has answered to `error_cb`
         # only.
-        reason = next((str(one) for one in failures if str(one)), str(error) or type(error).__name__)
+        reason = next(
+            (str(failure) for failure in failures if str(failure)), str(error) or type(error).__name__
+        )
         raise ServerError(f"the login at {', '.join(access.servers)} failed: {reason}") from error
     return client
 

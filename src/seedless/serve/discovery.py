@@ -69,8 +69,13 @@ class Discovery:
 
     def _info(self) -> dict[str, object]:
         endpoints = [
-            {"name": one.name, "subject": one.subject, "queue_group": one.queue_group, "metadata": {}}
-            for one in self._endpoints
+            {
+                "name": endpoint.name,
+                "subject": endpoint.subject,
+                "queue_group": endpoint.queue_group,
+                "metadata": {},
+            }
+            for endpoint in self._endpoints
         ]
         return {
             "type": "io.nats.micro.v1.info_response",
@@ -82,15 +87,15 @@ class Discovery:
     def _stats(self) -> dict[str, object]:
         endpoints = [
             {
-                "name": one.name,
-                "subject": one.subject,
-                "queue_group": one.queue_group,
+                "name": endpoint.name,
+                "subject": endpoint.subject,
+                "queue_group": endpoint.queue_group,
                 "last_error": "",
                 "processing_time": 0,
                 "average_processing_time": 0,
-                **self._counts(one.name),
+                **self._counts(endpoint.name),
             }
-            for one in self._endpoints
+            for endpoint in self._endpoints
         ]
         return {
             "type": "io.nats.micro.v1.stats_response",

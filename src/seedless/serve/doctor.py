@@ -152,11 +152,13 @@ async def _of_subscribers(
     subscribers = await _subscribers(system, service.account)
     known = {instance.place for instance in instances}
     strangers = [
-        one for one in subscribers if (one.server, one.cid) not in known or one.queue != service.queue
+        item for item in subscribers if (item.server, item.cid) not in known or item.queue != service.queue
     ]
-    found += [CheckResult("subscriber", CheckStatus.PROBLEM, _stranger(one), _REMOVE) for one in strangers]
+    found += [
+        CheckResult("subscriber", CheckStatus.PROBLEM, _stranger(stranger), _REMOVE) for stranger in strangers
+    ]
     # Whoever is in the account can describe itself as an instance, but not log in as the user of the others.
-    users = sorted({f"{brief(one.user)} from {one.host}" for one in subscribers if one not in strangers})
+    users = sorted({f"{brief(item.user)} from {item.host}" for item in subscribers if item not in strangers})
     if len(users) > 1:
         text = f"instances log in as {', '.join(users)}"
         found.append(CheckResult("users", CheckStatus.NOTE, text, "each of them has to be one of yours"))
@@ -197,18 +199,19 @@ def _response_keys(service: CalloutService, accounts: Mapping[str, Jwt[Account]]
     return own if callout is None else own | keys_of(callout)
 
 
-def _stranger(one: Subscriber) -> str:
-    group = f"in the queue group {brief(one.queue)}" if one.queue else "without a queue group"
+def _stranger(client: Subscriber) -> str:
+    group = f"in the queue group {brief(client.queue)}" if client.queue else "without a queue group"
     return (
-        f"connection {one.cid} at {brief(one.server)} from {one.address}, user {brief(one.user)}, name "
-        f"{brief(one.name)!a}, receives requests {group}, and is no instance of this service"
+        f"connection {client.cid} at {brief(client.server)} from {client.address}, user "
+        f"{brief(client.user)}, name {brief(client.name)!a}, receives requests {group}, "
+        "and is no instance of this service"
     )
 
 
 async def _subscribers(system: Client, account: str) -> list[Subscriber]:
     query = {"acc": account, "auth": True, "subscriptions_detail": True, "limit": _MOST}
     subject = "$SYS.REQ.SERVER.PING.CONNZ"
-    return [one for data in await _gather(system, subject, query) for one in subscribers_of(data)]
+    return [client for data in await _gather(system, subject, query) for client in subscribers_of(data)]
 
 
 def subscribers_of(data: bytes) -> list[Subscriber]:
@@ -217,15 +220,15 @@ def subscribers_of(data: bytes) -> list[Subscriber]:
     return [
         Subscriber(
             server=answer.server.id,
-            cid=str(one.cid),
-            user=one.authorized_user,
-            name=one.name,
-            host=one.ip,
-            address=f"{one.ip}:{one.port}",
+            cid=str(connection.cid),
+            user=connection.authorized_user,
+            name=connection.name,
+            host=connection.ip,
+            address=f"{connection.ip}:{connection.port}",
             queue=sub.qgroup,
         )
-        for one in answer.data.connections
-        for sub in one.subscriptions_list_detail
+        for connection in answer.data.connections
+        for sub in connection.subscriptions_list_detail
         if sub.subject == SUBJECT
     ]
 

@@ -149,8 +149,8 @@ class HttpStatus:
             server = await asyncio.start_server(self._answer, host.strip("[]"), int(port), limit=_LONGEST)
         except (OSError, OverflowError) as error:
             raise UsageError(f"cannot listen on {shown(address)}: {error}") from error
-        for one in server.sockets:
-            log.info("listening", address="{}:{}".format(*one.getsockname()[:2]))
+        for socket in server.sockets:
+            log.info("listening", address="{}:{}".format(*socket.getsockname()[:2]))
         return server
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

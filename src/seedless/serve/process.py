@@ -270,7 +270,7 @@ class ServiceLoader:
         return operator_keys(config.account, response, accounts, xkey)
 
     def _roles(self, account: str, sources: Mapping[str, KeySource]) -> dict[str, Signer]:
-        roles = {role: self._signer(one) for role, one in sources.items() if one.kind != "delegated"}
+        roles = {role: self._signer(source) for role, source in sources.items() if source.kind != "delegated"}
         if self._delegated is not None:
             for role in sources.keys() - roles.keys():
                 roles[role] = self._delegated.of(account, role)

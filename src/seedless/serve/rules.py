@@ -330,7 +330,7 @@ def _with_jetstream(permissions: Permissions, given: JetStreamPermissions, value
     place = "permissions.jetstream"
     lists = {
         kind: tuple(
-            one for text in getattr(given, kind) for one in _filled(place, text, values, fits=_is_part)
+            item for text in getattr(given, kind) for item in _filled(place, text, values, fits=_is_part)
         )
         for kind in KINDS
     }

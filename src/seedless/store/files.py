@@ -259,7 +259,7 @@ class NscStore:
                 files[os.fspath(self.folder / MARK_NAME)] = self._mark(changes)
             self._write(files)
             self._new = False
-            for address in (one for one, signed in changes.items() if signed is None and len(one) == 1):
+            for address in (item for item, signed in changes.items() if signed is None and len(item) == 1):
                 # A run that was killed may have left it, and nsc takes each folder for an account.
                 atomic.prune(self.path(*address).parent / "users")
 

@@ -57,8 +57,8 @@ def file_name(name: str) -> str:
         return name
     marked = _LIKE_ESCAPE.sub("%25", name)
     written = "".join(
-        _escaped(one) if one == "/" or unicodedata.category(one) in _WRITTEN_OTHERWISE else one
-        for one in marked
+        _escaped(item) if item == "/" or unicodedata.category(item) in _WRITTEN_OTHERWISE else item
+        for item in marked
     )
     return f"%2E{written[1:]}" if written.startswith(".") else written
 

@@ -197,11 +197,11 @@ def _previewed(
 def _report(session: TargetSession, orphaned: Sequence[OrphanedAccount]) -> Report:
     if not orphaned:  # there may be some that are not offered: is this the right operator?
         found = preflight_delete((), session.context(refusing=())).findings
-        return Report(tuple(one for one in found if one.code == _ANOTHER_OPERATOR))
+        return Report(tuple(finding for finding in found if finding.code == _ANOTHER_OPERATOR))
     answer = session.target.who_deletes()
     if answer.missing:
         raise ServerError(f"{listed(answer.missing)} did not report whether it deletes accounts", _AGAIN)
-    refusing = tuple(one.server for one in answer.answers if not one.ok)
+    refusing = tuple(item.server for item in answer.answers if not item.ok)
     return preflight_delete([orphan.account for orphan in orphaned], session.context(refusing=refusing))
 
 
@@ -223,7 +223,11 @@ def _preview_request(
         # That it deletes is what is intended here, and for this draft alone.
         report = judged(space, judged_plan)
         findings = report.findings
-        kept = [one for one in findings if (one.code, one.about) != (_DELETE_REQUEST, change.title)]
+        kept = [
+            finding
+            for finding in findings
+            if (finding.code, finding.about) != (_DELETE_REQUEST, change.title)
+        ]
         return replace(report, findings=tuple(kept))
 
     return preview(workspace, plan, lambda signed: finish(signed[0]), judge=judge, notices=notices)
@@ -231,7 +235,7 @@ def _preview_request(
 
 def _note_deleted(workspace: Workspace, orphaned: Sequence[OrphanedAccount]) -> None:
     now = workspace.refresh()
-    noted = {one.account: delete.DeletedAccount(name=one.name, at=now) for one in orphaned}
+    noted = {account.account: delete.DeletedAccount(name=account.name, at=now) for account in orphaned}
     with workspace.lock():
         delete.note(deleted_path(workspace), noted)
 

@@ -69,11 +69,11 @@ class Pushed(msgspec.Struct, frozen=True):
     @property
     def ok(self) -> bool:
         """Whether every server has everything."""
-        return all(one.ok for one in self.accounts)
+        return all(account.ok for account in self.accounts)
 
     def require_done(self) -> None:
         """Raise `ServerError` with the names of the accounts that not every server has taken."""
-        failed = [one.account.claims.name for one in self.accounts if not one.ok]
+        failed = [account.account.claims.name for account in self.accounts if not account.ok]
         if failed:
             raise ServerError(
                 f"not every server has taken {', '.join(map(printable, failed))}",
@@ -100,16 +100,16 @@ class PushPreview(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def differing(self) -> tuple[ComparedAccount, ...]:
         """The accounts that are to be sent."""
-        return tuple(one for one in self.compared if one.state is not PushStatus.CURRENT)
+        return tuple(account for account in self.compared if account.state is not PushStatus.CURRENT)
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to send."""
         return not self.differing
 
-    def differences(self, one: ComparedAccount) -> tuple[Difference, ...]:
-        """Return what differs between *one* account and the newest on servers, keys by their names."""
-        before, after = one.newest.claims if one.newest else None, one.account.claims
+    def differences(self, compared: ComparedAccount) -> tuple[Difference, ...]:
+        """Return what differs between *compared* account and the newest on servers, keys by their names."""
+        before, after = compared.newest.claims if compared.newest else None, compared.account.claims
         return tuple(diff(before, after, names=known_titles(self.session.workspace, after.sub)))
 
     def send(self, *, approve: Callable[[PushPreview], bool] | None = None) -> Pushed:
@@ -124,7 +124,7 @@ class PushPreview(msgspec.Struct, frozen=True, kw_only=True):
             if not approve(self):
                 raise Refused("not confirmed: nothing was sent")
         with self.session as session:
-            accounts = [one.account for one in self.differing]
+            accounts = [account.account for account in self.differing]
             sent = send(session.target, accounts) if accounts else ()
         _note_alive(self.session.workspace, sent)
         return Pushed(sent)
@@ -158,14 +158,16 @@ def preview_push(
     """
     workspace, target = session.workspace, session.target
     compared = compare(target, chosen.accounts)
-    differing = [one.account for one in compared if one.state is not PushStatus.CURRENT]
+    differing = [account.account for account in compared if account.state is not PushStatus.CURRENT]
     known = session.context(held=held_jwts(compared))
     report = preflight(differing, known, workspace.now, workspace.settings.reset_time)
     if force:
-        kept = tuple(one for one in report.findings if one.code.startswith(_PREFLIGHT))
-        waived_now = (*report.waived, *(one for one in report.findings if one not in kept))
+        kept = tuple(finding for finding in report.findings if finding.code.startswith(_PREFLIGHT))
+        waived_now = (*report.waived, *(finding for finding in report.findings if finding not in kept))
         report = replace(report, findings=kept, waived=waived_now)
-    report = replace(report, findings=tuple(one for one in report.findings if one.code not in waived))
+    report = replace(
+        report, findings=tuple(finding for finding in report.findings if finding.code not in waived)
+    )
     subjects = {account.claims.sub for account in chosen.accounts}
     deleted = delete.load(deleted_path(workspace))
     stored = {account.claims.name.strip(): account for account in chosen.accounts}
@@ -188,7 +190,7 @@ def preview_push(
 
 def _note_alive(workspace: Workspace, sent: Sequence[SentAccount]) -> None:
     """Forget that accounts were deleted that have been pushed anew."""
-    alive = {one.account.claims.sub for one in sent if one.answer is not None}
+    alive = {account.account.claims.sub for account in sent if account.answer is not None}
     path = deleted_path(workspace)
     if alive & delete.load(path).keys():
         with workspace.lock():
@@ -223,7 +225,7 @@ class PullPreview(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_empty(self) -> bool:
         """Whether nothing is taken."""
-        return not any(one.is_written for one in self.accounts)
+        return not any(account.is_written for account in self.accounts)
 
     def write(self, *, approve: Callable[[PullPreview], bool] | None = None) -> tuple[Jwt[Account], ...]:
         """Write what is pulled into the store, and return it; *approve* decides where jwts are replaced.
@@ -236,7 +238,11 @@ class PullPreview(msgspec.Struct, frozen=True, kw_only=True):
                 raise StoreError("the store has changed since the servers were asked", "pull again")
             if approve is not None and self.replaced and not approve(self):
                 raise Refused("not confirmed: the store is as it was")
-            jwts = {one.name: one.jwt for one in self.accounts if one.is_written and one.jwt is not None}
+            jwts = {
+                account.name: account.jwt
+                for account in self.accounts
+                if account.is_written and account.jwt is not None
+            }
             if jwts:
                 workspace.store.put({(name,): jwt for name, jwt in jwts.items()})
             return tuple(jwts.values())
@@ -265,7 +271,7 @@ def preview_pull(
         where=target.name,
         accounts=accounts,
         held=held,
-        replaced=tuple(one.name for one in accounts if one.is_written and one.name in stored),
+        replaced=tuple(account.name for account in accounts if account.is_written and account.name in stored),
         overwrite_newer=overwrite_newer,
     )
 

@@ -306,7 +306,7 @@ class AccountKeyRotation:
         made = [jwt for jwt in jwts if isinstance(jwt.claims.body, Activation)]
         activations = list(zip(signed.activations, made, strict=True))
         # One change for each importer, with all of its activations: two in one second would share a `jti`.
-        names = sorted({one.importer for one in signed.activations})
+        names = sorted({activation.importer for activation in signed.activations})
         before = {name: around.importers[name] for name in names}
         issuers = {name: issuer_of(workspace, jwt, jwt.claims, None) for name, jwt in before.items()}
         plan = _replace_activations(around, activations, issuers, now)
@@ -320,7 +320,10 @@ class AccountKeyRotation:
         if not pair.is_begun:
             raise Refused(f"no key takes the place of {pair.old} yet", again)
         if len(signed):
-            left = [*signed.users, *(f"an import of {one.importer}" for one in signed.activations)]
+            left = [
+                *signed.users,
+                *(f"an import of {activation.importer}" for activation in signed.activations),
+            ]
             names = ", ".join(map(brief, left))
             raise Refused(f"{pair.old} is still needed by {len(left)} jwts: {names}", again)
         if self.damaged:
@@ -354,10 +357,10 @@ class AccountKeyRotation:
         users = ", ".join(map(brief, signed.users)) or "no user that is known"
         clients = seen.by(str(known_replacement(self.replacement).old)) if seen else ()
         rows = [f"this locks out, until they have their new creds: {users}"]
-        rows += [f"  connected now: {one}" for one in connected_users(clients, self.around)]
+        rows += [f"  connected now: {user}" for user in connected_users(clients, self.around)]
         rows += [
-            f"  the import {one.index} of {brief(one.importer)} stops until it is pushed"
-            for one in signed.activations
+            f"  the import {activation.index} of {brief(activation.importer)} stops until it is pushed"
+            for activation in signed.activations
         ]
         return [Notice(printable(row)) for row in rows]
 
@@ -391,14 +394,14 @@ def connected_users(clients: Iterable[ConnectedClient], around: AccountContext) 
     names = {jwt.claims.sub: name for name, jwt in around.users.items()}
     return tuple(
         ConnectedUser(
-            server=one.server,
-            connection=one.number,
-            name=one.name,
-            user=names.get(one.user),
-            subject=one.user,
-            address=one.address,
+            server=client.server,
+            connection=client.number,
+            name=client.name,
+            user=names.get(client.user),
+            subject=client.user,
+            address=client.address,
         )
-        for one in clients
+        for client in clients
     )
 
 

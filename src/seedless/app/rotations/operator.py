@@ -150,12 +150,12 @@ class OperatorKeyReport(msgspec.Struct, frozen=True, kw_only=True):
         beside = self.seen.beside(self.operator.claims)
         return tuple(
             TrustingServer(
-                server=one.server,
-                trusts_new=None if self.new is None else str(self.new) in one.keys,
-                trusts_old=None if self.old is None else str(self.old) in one.keys,
-                trusts_others=beside.get(one.server, ()),
+                server=trust.server,
+                trusts_new=None if self.new is None else str(self.new) in trust.keys,
+                trusts_old=None if self.old is None else str(self.old) in trust.keys,
+                trusts_others=beside.get(trust.server, ()),
             )
-            for one in self.seen.trusts
+            for trust in self.seen.trusts
         )
 
     @property

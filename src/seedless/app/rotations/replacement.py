@@ -158,9 +158,9 @@ def _old(
         fitting = [text for text, entry in listed.items() if key in {text, getattr(entry, "role", None)}]
         # A rotation that has begun comes first. While two keys of one role are listed, the role alone fits
         # both, and the same command must go on with the same key.
-        candidates = [str(one) for one in begun if str(one) in fitting] or fitting
+        candidates = [str(item) for item in begun if str(item) in fitting] or fitting
     else:
-        candidates = [str(one) for one in begun] or [
+        candidates = [str(item) for item in begun] or [
             text for text, entry in listed.items() if text != str(new) and not is_delegated(entry)
         ]
     if len(candidates) == 1:

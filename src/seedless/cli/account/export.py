@@ -166,14 +166,14 @@ def list_(workspace: CommandWorkspace, *, account: str) -> None:
     exports = workspace.account(account).claims.body.exports
     rows = [
         (
-            shown(one.subject),
-            one.type or "unknown",
-            "private" if one.token_req else "public",
-            str(len(one.revocations) or "-"),
+            shown(item.subject),
+            item.type or "unknown",
+            "private" if item.token_req else "public",
+            str(len(item.revocations) or "-"),
         )
-        for one in exports
+        for item in exports
     ]
-    data = {"account": account, "exports": [members(one) for one in exports]}
+    data = {"account": account, "exports": [members(item) for item in exports]}
     text = printing.table(rows, ("SUBJECT", "TYPE", "ACCESS", "REVOCATIONS"))
     workspace.emit(data, text)
 
@@ -229,12 +229,12 @@ def revocations(workspace: CommandWorkspace, *, account: str, subject: str | Non
     found = workspace.exports.revocations(account, subject, kind=kind)
     rows = [
         (
-            shown(one.subject),
-            one.type,
-            "everyone" if one.account == EVERYONE else shown(one.name or one.account),
-            printing.moment(one.until),
+            shown(entry.subject),
+            entry.type,
+            "everyone" if entry.account == EVERYONE else shown(entry.name or entry.account),
+            printing.moment(entry.until),
         )
-        for one in found
+        for entry in found
     ]
     text = printing.table(rows, ("SUBJECT", "TYPE", "ACCOUNT", "ISSUED UNTIL"))
     workspace.emit({"account": account, "revocations": msgspec.to_builtins(found)}, text)

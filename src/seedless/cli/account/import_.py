@@ -174,19 +174,19 @@ def list_(workspace: CommandWorkspace, *, account: str) -> None:
       seedless account import list -a BILLING
     """
     imports = workspace.account(account).claims.body.imports
-    names = names_of(workspace, {one.account for one in imports})
+    names = names_of(workspace, {item.account for item in imports})
     rows = [
         (
-            shown(one.subject),
-            shown(one.local_subject or one.subject),
-            one.type or "unknown",
-            shown(names.get(one.account, one.account)),
-            "activation" if one.token else "public",
+            shown(item.subject),
+            shown(item.local_subject or item.subject),
+            item.type or "unknown",
+            shown(names.get(item.account, item.account)),
+            "activation" if item.token else "public",
         )
-        for one in imports
+        for item in imports
     ]
     text = printing.table(rows, ("SUBJECT", "HERE", "TYPE", "FROM", "ACCESS"))
-    data = {"account": account, "imports": [members(one) for one in imports]}
+    data = {"account": account, "imports": [members(item) for item in imports]}
     workspace.emit(data, text)
 
 

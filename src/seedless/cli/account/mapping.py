@@ -114,13 +114,13 @@ def list_(workspace: CommandWorkspace, *, account: str) -> None:
     rows = [
         (
             shown(source),
-            shown(one.subject),
-            f"{one.weight or 100}%",
-            shown(one.cluster) if one.cluster else "-",
+            shown(target.subject),
+            f"{target.weight or 100}%",
+            shown(target.cluster) if target.cluster else "-",
         )
         for source, targets in mappings.items()
-        for one in targets
+        for target in targets
     ]
-    data = {source: [members(one) for one in targets] for source, targets in mappings.items()}
+    data = {source: [members(target) for target in targets] for source, targets in mappings.items()}
     text = printing.table(rows, ("FROM", "TO", "WEIGHT", "CLUSTER"))
     workspace.emit({"account": account, "mappings": data}, text)

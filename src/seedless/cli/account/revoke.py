@@ -99,6 +99,9 @@ def revocations(workspace: CommandWorkspace, *, account: str) -> None:
         {"user": key, "name": "everyone" if key == EVERYONE else users.get(key), "until": time}
         for key, time in revocations.items()
     ]
-    rows = [(shown(one["name"] or "-"), shown(one["user"]), printing.moment(one["until"])) for one in found]
+    rows = [
+        (shown(entry["name"] or "-"), shown(entry["user"]), printing.moment(entry["until"]))
+        for entry in found
+    ]
     text = printing.table(rows, ("USER", "PUBLIC KEY", "ISSUED UNTIL"))
     workspace.emit({"account": account, "revocations": found}, text)

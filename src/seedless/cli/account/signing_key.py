@@ -137,15 +137,15 @@ def list_(workspace: CommandWorkspace, *, account: str) -> None:
     """
     keys = workspace.signing_keys.list(account)
     names = ("key", "scoped", "role", "description", "known")
-    data = [printing.members(one, *names) | {"users": one.issued} for one in keys]
+    data = [printing.members(key, *names) | {"users": key.issued} for key in keys]
     rows = [
         (
-            one.key,
-            shown(one.role or "-") if one.scoped else "any",
-            str(one.issued),
-            "known" if one.known else "-",
+            key.key,
+            shown(key.role or "-") if key.scoped else "any",
+            str(key.issued),
+            "known" if key.known else "-",
         )
-        for one in keys
+        for key in keys
     ]
     text = printing.table(rows, ("SIGNING KEY", "SCOPE", "USERS", "INVENTORY"))
     workspace.emit({"account": account, "signing_keys": data}, text)

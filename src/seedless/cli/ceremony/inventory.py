@@ -37,11 +37,14 @@ def inventory(workspace: CommandWorkspace, *, offline: bool) -> int:
       seedless ceremony inventory --token pkcs11:token=ACME
     """
     states = workspace.ceremonies.inventory(offline=offline)
-    rows = [printing.members(one, "public_key", "state", "changed", "token", "at") for one in states]
-    text = [(str(one.public_key), one.state, shown(one.token), printing.moment(one.at)) for one in states]
+    rows = [printing.members(state, "public_key", "state", "changed", "token", "at") for state in states]
+    text = [
+        (str(state.public_key), state.state, shown(state.token), printing.moment(state.at))
+        for state in states
+    ]
     table = printing.table(text, ("PUBLIC KEY", "STATE", "TOKEN", "LAST USED"))
     workspace.emit({"keys": rows}, table)
-    is_same = all(one.state in {"present", "not looked for"} for one in states)
+    is_same = all(state.state in {"present", "not looked for"} for state in states)
     return ExitCode.OK if is_same else ExitCode.FINDINGS
 
 
@@ -62,5 +65,5 @@ def keys(workspace: CommandWorkspace, *, file: Path) -> None:
     made = workspace.ceremonies.keys(
         documents.read(file, file_kind.KEYS, file_kind.KEY_RESULT), record=not is_dry
     )
-    data = {"keys": [key_data(one) for one in made], "dry_run": is_dry}
+    data = {"keys": [key_data(key) for key in made], "dry_run": is_dry}
     workspace.emit(data, "\n".join(map(key_line, made)))

@@ -29,11 +29,13 @@ def list_(workspace: CommandWorkspace, *, account: str | None) -> None:
     """
     found = workspace.delegations.entries(account)
     rows = [
-        (str(one.public_key), shown(one.account), shown(one.role), one.state,
-         printing.moment(one.until) if one.until else "-", shown(one.file) if one.file else "-")
-        for one in found
+        (str(entry.public_key), shown(entry.account), shown(entry.role), entry.state,
+         printing.moment(entry.until) if entry.until else "-", shown(entry.file) if entry.file else "-")
+        for entry in found
     ]  # fmt: skip
     header = ("DELEGATED KEY", "ACCOUNT", "ROLE", "STATE", "UNTIL", "FILE")
     text = printing.table(rows, header) if rows else "no key is delegated"
-    data = {"delegations": [msgspec.to_builtins(one) | {"public_key": str(one.public_key)} for one in found]}
+    data = {
+        "delegations": [msgspec.to_builtins(entry) | {"public_key": str(entry.public_key)} for entry in found]
+    }
     workspace.emit(data, text)

@@ -40,7 +40,7 @@ def audit(workspace: CommandWorkspace) -> int:
         "token": _token_data(report),
         "at": workspace.now,
         "statement": NOT_ATTESTED,
-        "keys": [_data(one, uri) for one, uri in zip(report.keys, report.uris, strict=True)],
+        "keys": [_data(key, uri) for key, uri in zip(report.keys, report.uris, strict=True)],
     }
     header = (
         "KEY",
@@ -60,19 +60,19 @@ def _token_data(report: AuditReport) -> dict[str, object]:
     return found | {"family": info.quirks.family, "module": str(report.module), "library": info.library}
 
 
-def _row(one: AuditedKey) -> tuple[str, ...]:
-    driver_report = one.key.attributes
+def _row(key: AuditedKey) -> tuple[str, ...]:
+    driver_report = key.key.attributes
     return (
-        shown(one.key.label) or f"(id {one.key.id.hex() or 'none'})",
+        shown(key.key.label) or f"(id {key.key.id.hex() or 'none'})",
         *(_WORDS[getattr(driver_report, name)] for name in _ATTRIBUTES),
-        _MECHANISMS.get(one.provenance.mechanism or 0, _mechanism(one) or "-"),
-        _AGREES.get(one.agrees, f"not tried: {shown(one.trial.refusal)}"),
-        one.provenance.text,
+        _MECHANISMS.get(key.provenance.mechanism or 0, _mechanism(key) or "-"),
+        _AGREES.get(key.agrees, f"not tried: {shown(key.trial.refusal)}"),
+        key.provenance.text,
     )
 
 
-def _data(one: AuditedKey, uri: str) -> dict[str, object]:
-    key = one.key
+def _data(item: AuditedKey, uri: str) -> dict[str, object]:
+    key = item.key
     role = key.role
     driver_report = {name: getattr(key.attributes, name) for name in key.attributes.__struct_fields__}
     return {
@@ -82,16 +82,16 @@ def _data(one: AuditedKey, uri: str) -> dict[str, object]:
         "label": key.label,
         "type": key.key_type,
         "uri": uri,
-        "the_driver_says": driver_report | {"key_gen_mechanism": _mechanism(one) or None},
-        "verdict": str(one.provenance.verdict),
-        "remarks": list(one.provenance.remarks),
-        "public_object_agrees": one.agrees,
-        "not_tried": one.trial.refusal or None,
-        "challenge": one.trial.message.hex(),
-        "signature": one.trial.signature.hex() or None,
+        "the_driver_says": driver_report | {"key_gen_mechanism": _mechanism(item) or None},
+        "verdict": str(item.provenance.verdict),
+        "remarks": list(item.provenance.remarks),
+        "public_object_agrees": item.agrees,
+        "not_tried": item.trial.refusal or None,
+        "challenge": item.trial.message.hex(),
+        "signature": item.trial.signature.hex() or None,
     }
 
 
-def _mechanism(one: AuditedKey) -> str:
-    number = one.provenance.mechanism
+def _mechanism(key: AuditedKey) -> str:
+    number = key.provenance.mechanism
     return "" if number is None else f"0x{number:x}"

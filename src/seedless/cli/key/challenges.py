@@ -42,30 +42,30 @@ def challenges(workspace: CommandWorkspace, *, since: Moment) -> None:
     entries = {entry.public_key.raw.hex(): entry for entry in workspace.inventory()}
     data = {
         "since": start,
-        "count": sum(one.count for one in found),
-        "keys": [_data(one, entries) for one in found],
+        "count": sum(count.count for count in found),
+        "keys": [_data(count, entries) for count in found],
     }
     header = ("CHALLENGES", "IN TRANSCRIPTS", "KEY", "ID", "TOKEN")
-    rows = [_row(one, entries) for one in found]
+    rows = [_row(count, entries) for count in found]
     workspace.emit(data, printing.table(rows, header))
 
 
-def _data(one: ChallengeCount, entries: Mapping[str, KeyEntry]) -> dict[str, object]:
-    entry = entries.get(one.key)
+def _data(count: ChallengeCount, entries: Mapping[str, KeyEntry]) -> dict[str, object]:
+    entry = entries.get(count.key)
     return {
-        "token": one.token,
-        "id": one.id,
-        "raw": one.key or None,
+        "token": count.token,
+        "id": count.id,
+        "raw": count.key or None,
         "public_key": str(entry.public_key) if entry else None,
         "name": entry.name if entry else None,
-        "count": one.count,
-        "in_transcripts": one.in_transcripts,
-        "commands": one.by_command,
+        "count": count.count,
+        "in_transcripts": count.in_transcripts,
+        "commands": count.by_command,
     }
 
 
-def _row(one: ChallengeCount, entries: Mapping[str, KeyEntry]) -> tuple[str, ...]:
-    entry, token = entries.get(one.key), KeyUri.parse(one.token)
+def _row(count: ChallengeCount, entries: Mapping[str, KeyEntry]) -> tuple[str, ...]:
+    entry, token = entries.get(count.key), KeyUri.parse(count.token)
     name = f"{entry.role.name.lower()} {shown(entry.name)}" if entry else "not in the inventory"
     where = f"{shown(token.token or '-')} ({shown(token.serial or '-')})"
-    return str(one.count), str(one.in_transcripts or "-"), name, one.id, where
+    return str(count.count), str(count.in_transcripts or "-"), name, count.id, where

@@ -52,7 +52,7 @@ def export(
         include_jwts=include_jwts,
         replaces=force,
     )
-    cells = [(shown(one.name), str(one.public_key), str(one.path)) for one in exported.keys]
+    cells = [(shown(key.name), str(key.public_key), str(key.path)) for key in exported.keys]
     table = printing.table(cells, ("NAME", "PUBLIC KEY", "FILE"))
     if not exported.is_empty and not workspace.options.dry_run:
         if not workspace.options.yes:
@@ -60,6 +60,6 @@ def export(
         consent.require(workspace.options, "Write these seeds into files?", done="no file was written")
         exported.run()
     printing.report("each of these files is a secret; keys on a token have none")
-    rows = [printing.members(one, "public_key", "name", "path") for one in exported.keys]
+    rows = [printing.members(key, "public_key", "name", "path") for key in exported.keys]
     data = {"dry_run": workspace.options.dry_run, "folder": str(folder), "keys": rows}
     workspace.emit(data, table)

@@ -87,12 +87,12 @@ def _import_folder(settings: Settings, folder: Path, *, recurse: bool) -> None:
     with workspace.lock():
         importing = workspace.keys.import_folder(folder, recurse=recurse)
         rows = [
-            printing.members(one, "public_key", "path")
-            | {"to": one.destination, "skipped": importing.skipped.get(one)}
-            for one in importing.keys
+            printing.members(key, "public_key", "path")
+            | {"to": key.destination, "skipped": importing.skipped.get(key)}
+            for key in importing.keys
         ]
         table = printing.table(
-            [(str(one.public_key), _to(importing, one), shown(str(one.path))) for one in importing.keys],
+            [(str(key.public_key), _to(importing, key), shown(str(key.path))) for key in importing.keys],
             ("PUBLIC KEY", "TO", "FILE"),
         )
         if not settings.dry_run and not importing.is_empty:

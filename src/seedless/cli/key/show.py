@@ -74,7 +74,7 @@ def list_(
         text=part,
     )
     found = key_backups(workspace) if shows_backup else None
-    rows = [_data(one) | ({} if found is None else {"backup": _backup_data(found, one)}) for one in listed]
+    rows = [_data(key) | ({} if found is None else {"backup": _backup_data(found, key)}) for key in listed]
     header = (
         "ROLE",
         "NAME",

@@ -96,7 +96,7 @@ def list_(workspace: CommandWorkspace) -> None:
       seedless operator signing-key list
     """
     keys = workspace.signing_keys.list()
-    rows = [(one.key, str(one.issued), "known" if one.known else "-") for one in keys]
+    rows = [(key.key, str(key.issued), "known" if key.known else "-") for key in keys]
     text = printing.table(rows, ("SIGNING KEY", "ACCOUNTS", "INVENTORY"))
-    listed = [printing.members(one, "key", "known") | {"accounts": one.issued} for one in keys]
+    listed = [printing.members(key, "key", "known") | {"accounts": key.issued} for key in keys]
     workspace.emit({"operator": workspace.operator().claims.name, "signing_keys": listed}, text)

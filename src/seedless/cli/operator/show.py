@@ -34,11 +34,13 @@ def list_(workspace: CommandWorkspace) -> int:
       seedless operator list
     """
     found = workspace.operators.list()
-    listing = describe.Listing.of([(one.name, one.jwt or StoreError(one.error)) for one in found])
+    listing = describe.Listing.of(
+        [(operator.name, operator.jwt or StoreError(operator.error)) for operator in found]
+    )
     data = {
         "store": str(workspace.root),
         "operators": listing.jwts,
-        "managed": [one.name for one in found if one.is_managed],
+        "managed": [operator.name for operator in found if operator.is_managed],
         "damaged": listing.damaged,
     }
     workspace.emit(data, listing.table("OPERATOR"))

@@ -88,7 +88,7 @@ def _data(found: Drill) -> dict[str, object]:
         "signed": found.signed,
         "returned": list(map(str, found.returned)),
         "missing": list(found.missing),
-        "findings": [one.data() for one in found.findings],
+        "findings": [finding.data() for finding in found.findings],
     }
 
 
@@ -124,7 +124,7 @@ def _lines(found: Drill) -> Iterator[str]:
     if found.returned:
         what = "keys" if found.lost == "inventory" else "jwts"
         yield f"came back on the copy, as before: {len(found.returned)} {what}"
-    yield from (f"missing on the copy: {printable(one)}" for one in found.missing)
+    yield from (f"missing on the copy: {printable(item)}" for item in found.missing)
     yield "all of it can be issued again" if found.is_survived else "NOT all of it can be issued again"
 
 

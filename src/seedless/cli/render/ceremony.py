@@ -109,7 +109,7 @@ def review_data(review: CeremonyReview) -> dict[str, object]:
         "clock": context.clock,
         "issuers": [str(key) for key in request.issuers],
         "changes": [change_data(change, differences) for change, differences in review.differences()],
-        "findings": [one.data() for one in review.report.findings],
+        "findings": [finding.data() for finding in review.report.findings],
         "lifted": list(waived_texts(review.report)),
     }
 
@@ -143,7 +143,7 @@ def _held(found: CeremonyCheck) -> list[str]:
     ]
     if policy:
         rows.append(("witnesses", _witnesses(found, policy)))
-    rows += [("witness", str(one.issuer)) for one in found.witnesses]
+    rows += [("witness", str(witness.issuer)) for witness in found.witnesses]
     rows += [("lifted", text) for text in (progress.reviewed or {}).get("lifted", [])]
     wording = Wording(progress.titles)
     for key, driver_report in progress.driver_report.items():
@@ -188,14 +188,14 @@ def audit_data(audit: CeremonyAudit) -> dict[str, object]:
         "at": opened.get("at"),
         "present": opened.get("present", []),
         "lifted": ((progress.reviewed if progress else None) or {}).get("lifted", []),
-        "witnesses": [str(one.issuer) for one in found.witnesses],
+        "witnesses": [str(witness.issuer) for witness in found.witnesses],
         "keys": sorted(progress.driver_report) if progress else [],
         "attested": {
-            key: printing.members(one, "device", "serial", "root") | {"sha256": one.digest}
-            for key, one in sorted(found.attestations.items())
+            key: printing.members(attestation, "device", "serial", "root") | {"sha256": attestation.digest}
+            for key, attestation in sorted(found.attestations.items())
         },
-        "signed": [one.text for one in progress.signed] if progress else [],
-        "receipts": [one.text for one in found.receipts],
+        "signed": [jwt.text for jwt in progress.signed] if progress else [],
+        "receipts": [receipt.text for receipt in found.receipts],
         "compare_with_paper": list(audit.compare_with_paper),
         "recomputed": {"agrees": again.agrees, "text": again.text} if again else None,
     }

@@ -37,7 +37,7 @@ def data(jwt: Jwt[Any]) -> dict[str, Any]:
         "version": jwt.claims.version,
         "id": jwt.id,
         "unknown": [member.path for member in jwt.unknown],
-        "unusual": [{"rule": one.rule, "where": one.path} for one in jwt.deviations],
+        "unusual": [{"rule": deviation.rule, "where": deviation.path} for deviation in jwt.deviations],
         "claims": json.loads(plain_payload(jwt)),
         "jwt": jwt.text,
     }

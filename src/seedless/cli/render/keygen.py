@@ -63,8 +63,8 @@ def show_key_rehearsal(workspace: CommandWorkspace, rehearsed: KeygenRehearsal) 
         printing.report(printable(line))
     needs = [
         *(("token", name) for name in dict.fromkeys(key.token for key in real.keys if key.token)),
-        *(("there", f"{one.name} ({one.role})") for one in real.people),
-        *(("bag", f"{one.number}: {one.content}") for one in real.bags),
+        *(("there", f"{person.name} ({person.role})") for person in real.people),
+        *(("bag", f"{bag.number}: {bag.content}") for bag in real.bags),
         *([("witnesses", str(real.witnesses.threshold))] if real.witnesses else []),
         *([("shares", f"not rehearsed: for {', '.join(real.shares.holders)}")] if real.shares else []),
         *([("attest", "not rehearsed: seedless key attest")] if real.attestation_roots else []),
@@ -103,12 +103,15 @@ def _held(so_far: KeygenProgress) -> list[str]:
         ("reason", request.reason),
         ("prepared", f"{printing.moment(request.prepared_at)} by {request.prepared_by}, with {request.tool}"),
         ("began", f"{printing.moment(first.at)}, with {first.tool}"),
-        *(("resumed", f"{printing.moment(one.at)}, with {one.tool}") for one in so_far.sessions[1:]),
-        *(("programs", f"{one} is not the one that prepared the request") for one in so_far.other_tools),
+        *(
+            ("resumed", f"{printing.moment(session.at)}, with {session.tool}")
+            for session in so_far.sessions[1:]
+        ),
+        *(("programs", f"{tool} is not the one that prepared the request") for tool in so_far.other_tools),
         ("present", ", ".join(so_far.present) or "nobody was named"),
         *(("absent", name) for name in so_far.absent),
-        *(("bag", f"{bag.number}: {bag.found}") for one in so_far.sessions for bag in one.bags),
-        *(("exception", text) for one in so_far.sessions for text in one.exceptions),
+        *(("bag", f"{bag.number}: {bag.found}") for session in so_far.sessions for bag in session.bags),
+        *(("exception", text) for session in so_far.sessions for text in session.exceptions),
         *(("key", key_line(key)) for key in so_far.keys),
         *(("signatures", f"{count} of {key}") for key, count in _signatures(so_far).items()),
         ("request", f"sha256 {request.digest}"),
@@ -128,7 +131,7 @@ def _held_data(so_far: KeygenProgress) -> dict[str, Any]:
         "signatures": _signatures(so_far),
         "absent": list(so_far.absent),
         "other_tools": list(so_far.other_tools),
-        "sessions": [msgspec.to_builtins(one) for one in so_far.sessions],
+        "sessions": [msgspec.to_builtins(session) for session in so_far.sessions],
     }
 
 
@@ -141,12 +144,12 @@ def emit_created(workspace: CommandWorkspace, created: CreatedKeys, output: Path
     policy = read_policy(created.policy.encode()).digest if created.policy else None
     data = {
         "file": str(output),
-        "keys": [key_data(one) for one in created.keys],
+        "keys": [key_data(key) for key in created.keys],
         "policy": policy,
         "words": words_data(policy) if policy else [],
         "transcript": created.transcript or None,
     }
-    lines = [key_line(one) for one in created.keys]
+    lines = [key_line(key) for key in created.keys]
     lines += digest_lines(policy, "policy") if policy else []
     lines += digest_lines(created.transcript, "transcript") if created.transcript else []
     workspace.emit(data, "\n".join(lines))

@@ -33,10 +33,10 @@ def answer_data(answer: TargetAnswer | None) -> dict[str, object]:
     """Return what servers answered, as --json prints it."""
     return {
         "answers": [
-            {"server": one.server.name, "id": one.server.id or None} | printing.members(one, "ok", "text")
-            for one in (answer.answers if answer else ())
+            {"server": item.server.name, "id": item.server.id or None} | printing.members(item, "ok", "text")
+            for item in (answer.answers if answer else ())
         ],
-        "missing": [one.name for one in (answer.missing if answer else ())],
+        "missing": [server.name for server in (answer.missing if answer else ())],
     }
 
 
@@ -45,7 +45,7 @@ def orphan_data(orphan: OrphanedAccount) -> dict[str, object]:
     return {
         "account": orphan.name,
         "subject": orphan.account,
-        "servers": [one.name for one in orphan.servers],
+        "servers": [server.name for server in orphan.servers],
         "returned": orphan.returned.at if orphan.returned else None,
     }
 
@@ -70,64 +70,65 @@ def show_push(workspace: CommandWorkspace, push: PushPreview) -> None:
 
 def push_data(push: PushPreview, sent: Sequence[SentAccount], *, dry_run: bool) -> dict[str, object]:
     """Return a push as --json prints it, with what was *sent* of it."""
-    answers = {one.account.claims.sub: one.answer for one in sent}
+    answers = {account.account.claims.sub: account.answer for account in sent}
     return {
         "dry_run": dry_run,
         "target": push.where,
         "accounts": [
             {
-                "account": one.account.claims.name,
-                "subject": one.account.claims.sub,
-                "state": str(one.state),
-                "sent": answers.get(one.account.claims.sub) is not None,
-                **answer_data(answers.get(one.account.claims.sub)),
+                "account": account.account.claims.name,
+                "subject": account.account.claims.sub,
+                "state": str(account.state),
+                "sent": answers.get(account.account.claims.sub) is not None,
+                **answer_data(answers.get(account.account.claims.sub)),
             }
-            for one in push.compared
+            for account in push.compared
         ],
-        "others": [orphan_data(one) for one in push.others],
-        "left": [left_data(one) for one in push.left],
+        "others": [orphan_data(other) for other in push.others],
+        "left": [left_data(account) for account in push.left],
         "returned": list(push.returned),
         "damaged": [{"name": name, "error": error} for name, error in push.damaged.items()],
-        "findings": [one.data() for one in push.report.findings],
-        "lifted": [one.data() for one in push.report.waived],
+        "findings": [finding.data() for finding in push.report.findings],
+        "lifted": [item.data() for item in push.report.waived],
     }
 
 
 def push_text(push: PushPreview, sent: Sequence[SentAccount], *, lines: bool) -> str:
     """Return what people read: a line for each account, with *lines* also what changes in each."""
-    answers = {one.account.claims.sub: one for one in sent}
+    answers = {account.account.claims.sub: account for account in sent}
     rows = []
-    for one in push.compared:
-        state = _state(one, answers, push.where)
-        rows.append(printing.printable(f"{brief(one.account.claims.name)}: {state}"))
-        if lines and one.state is not PushStatus.CURRENT:
-            rows += [f"  {row}" for row in _differences(push, one)]
+    for account in push.compared:
+        state = _state(account, answers, push.where)
+        rows.append(printing.printable(f"{brief(account.account.claims.name)}: {state}"))
+        if lines and account.state is not PushStatus.CURRENT:
+            rows += [f"  {row}" for row in _differences(push, account)]
     rows += [
-        printing.printable(f"{brief(one.name)} ({one.account}): only on {listed(one.servers)}")
-        for one in push.others
+        printing.printable(f"{brief(other.name)} ({other.account}): only on {listed(other.servers)}")
+        for other in push.others
     ]
     rows += [
         printing.printable(
-            f"{brief(one.name)} ({one.subject}): only on servers, and cannot be pulled ({one.reason})"
+            f"{brief(account.name)} ({account.subject}): "
+            f"only on servers, and cannot be pulled ({account.reason})"
         )
-        for one in push.left
+        for account in push.left
     ]
     return "\n".join(rows) or "there are no accounts"
 
 
-def _state(one: ComparedAccount, answers: Mapping[str, SentAccount], where: str) -> str:
-    sent = answers.get(one.account.claims.sub)
+def _state(account: ComparedAccount, answers: Mapping[str, SentAccount], where: str) -> str:
+    sent = answers.get(account.account.claims.sub)
     if sent is None:
-        return str(one.state)
+        return str(account.state)
     if sent.answer is None:
-        return f"{one.state}, not sent"
-    return f"{one.state}, on {where}" if sent.ok else f"{one.state}, failed: {sent.answer.failures}"
+        return f"{account.state}, not sent"
+    return f"{account.state}, on {where}" if sent.ok else f"{account.state}, failed: {sent.answer.failures}"
 
 
-def _differences(push: PushPreview, one: ComparedAccount) -> list[str]:
-    before, after = one.newest, one.account
+def _differences(push: PushPreview, account: ComparedAccount) -> list[str]:
+    before, after = account.newest, account.account
     titles = known_titles(push.session.workspace, after.claims.sub)
-    found = [line(each, is_new=before is None) for each in push.differences(one)]
+    found = [line(each, is_new=before is None) for each in push.differences(account)]
     if before is not None and before.issuer != after.issuer:
         wording = Wording(titles)
         found.append(f"issuer: {wording.key(str(before.issuer))} -> {wording.key(str(after.issuer))}")
@@ -138,19 +139,20 @@ def pull_data(pull: PullPreview) -> list[dict[str, object]]:
     """Return the accounts of a pull as --json prints them."""
     return [
         {
-            "account": one.jwt.claims.name if one.jwt else None,
-            "subject": one.subject,
-            "state": str(one.status),
-            "reason": one.reason,
+            "account": account.jwt.claims.name if account.jwt else None,
+            "subject": account.subject,
+            "state": str(account.status),
+            "reason": account.reason,
         }
-        for one in pull.accounts
+        for account in pull.accounts
     ]
 
 
 def pull_text(pull: PullPreview) -> str:
     """Return a line for each account of a pull."""
     rows = [
-        f"{brief(one.name)}: {one.status}{f' ({one.reason})' if one.reason else ''}" for one in pull.accounts
+        f"{brief(account.name)}: {account.status}{f' ({account.reason})' if account.reason else ''}"
+        for account in pull.accounts
     ]
     return "\n".join(map(printing.printable, rows)) or "there are no accounts"
 
@@ -159,8 +161,8 @@ def show_delete(workspace: CommandWorkspace, deletion: DeletePreview) -> None:
     """Show which accounts would be deleted and where, which are left alone, and the findings."""
     if deletion.left:
         printing.report(f"left alone on {deletion.where}, since pull could not take them:")
-    for one in deletion.left:
-        printing.report(printing.printable(f"  {brief(one.name)} ({one.subject}): {one.reason}"))
+    for account in deletion.left:
+        printing.report(printing.printable(f"  {brief(account.name)} ({account.subject}): {account.reason}"))
     if deletion.orphaned:
         printing.report(click.style(f"to be deleted from {deletion.where}:", bold=True))
     for orphan in deletion.orphaned:
@@ -174,8 +176,8 @@ def show_delete(workspace: CommandWorkspace, deletion: DeletePreview) -> None:
 def delete_data(deletion: DeletePreview, done: OnServersDeleted) -> dict[str, object]:
     """Return a deletion as --json prints it, with what was *done* of it."""
     return {
-        "victims": [orphan_data(one) for one in deletion.orphaned],
-        "left": [left_data(one) for one in deletion.left],
+        "victims": [orphan_data(account) for account in deletion.orphaned],
+        "left": [left_data(account) for account in deletion.left],
         "sent": done.answer is not None,
         **answer_data(done.answer),
     }
@@ -188,5 +190,5 @@ def delete_text(deletion: DeletePreview, done: OnServersDeleted) -> str:
         return f"nothing to prune{left}"
     if done.answer is None:
         return f"would be deleted: {len(deletion.orphaned)}{left}"
-    names = ", ".join(brief(one.name) for one in deletion.orphaned)
+    names = ", ".join(brief(account.name) for account in deletion.orphaned)
     return f"deleted: {names}{left}" if done.ok else f"deleting {names} failed: {done.answer.failures}"

@@ -77,8 +77,8 @@ def _account_lines(
     is_new = report.stage != "finished" or any(jwt.claims.body.kind == "user" for jwt in report.signed)
     rows += shortened(
         [
-            f"to be delivered to {brief(one.user)}: {one.creds or 'its jwt; its seed is not here'}"
-            for one in (deliver if is_new else ())
+            f"to be delivered to {brief(name.user)}: {name.creds or 'its jwt; its seed is not here'}"
+            for name in (deliver if is_new else ())
         ]
     )
     rows += shortened([f"still connected by the old key: {client}" for client in clients])
@@ -105,16 +105,16 @@ def print_operator_key(workspace: CommandWorkspace, report: OperatorKeyReport) -
         "signed": [signed_data(jwt) for jwt in report.signed],
         "by_old": list(report.by_old),
         "pushed": report.sent if report.seen else None,
-        "servers": None if report.servers is None else [_server_data(one) for one in report.servers],
+        "servers": None if report.servers is None else [_server_data(server) for server in report.servers],
         "by_old_on_servers": list(report.seen.by_old) if report.seen else None,
         "next": report.next_step,
     }
     workspace.emit(data, text_of(_operator_lines(report)))
 
 
-def _server_data(one: TrustingServer) -> dict[str, object]:
-    server = {"server": one.server.name, "id": one.server.id}
-    return server | printing.members(one, "trusts_new", "trusts_old", "trusts_others")
+def _server_data(trusting_server: TrustingServer) -> dict[str, object]:
+    server = {"server": trusting_server.server.name, "id": trusting_server.server.id}
+    return server | printing.members(trusting_server, "trusts_new", "trusts_old", "trusts_others")
 
 
 def _operator_lines(report: OperatorKeyReport) -> list[str]:
@@ -132,13 +132,13 @@ def _operator_lines(report: OperatorKeyReport) -> list[str]:
 def _proven(report: OperatorKeyReport) -> list[str]:
     """Return what the servers report of themselves, a line for each."""
     rows = []
-    for one in report.servers or ():
+    for server in report.servers or ():
         words = []
-        if one.trusts_new is not None:
-            words.append("trusts the new key" if one.trusts_new else "does not trust the new key")
-        if one.trusts_others:
-            words.append(f"trusts {', '.join(one.trusts_others)}, which the operator does not list")
-        rows.append(f"{one.server}: {'; '.join(words) or 'trusts what the operator lists'}")
+        if server.trusts_new is not None:
+            words.append("trusts the new key" if server.trusts_new else "does not trust the new key")
+        if server.trusts_others:
+            words.append(f"trusts {', '.join(server.trusts_others)}, which the operator does not list")
+        rows.append(f"{server.server}: {'; '.join(words) or 'trusts what the operator lists'}")
     if report.seen and report.seen.by_old:
         rows.append(f"on the servers by the old key: {', '.join(map(brief, report.seen.by_old))}")
     return rows

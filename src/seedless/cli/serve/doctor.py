@@ -41,7 +41,7 @@ def doctor(workspace: CommandWorkspace, *, configuration: Path) -> int:
 
         results = asyncio.run(examine(service))
     is_ok = all(result.verdict is not CheckStatus.PROBLEM for result in results)
-    lines = [printing.members(one, "what", "verdict", "found", "advice") for one in results]
+    lines = [printing.members(result, "what", "verdict", "found", "advice") for result in results]
     workspace.emit({"ok": is_ok, "lines": lines}, "\n".join(map(_line, results)))
     return ExitCode.OK if is_ok else ExitCode.FINDINGS
 

@@ -97,8 +97,8 @@ def _columns(rows: Sequence[ReadinessRow]) -> list[str]:
 def _shown(lines: Sequence[CheckResult]) -> list[str]:
     width = max(len(line.what) for line in lines)
     rows = (
-        _row(str(one.verdict), _COLOURS[one.verdict], f"{one.what:<{width}}", one.found, one.advice)
-        for one in lines
+        _row(str(line.verdict), _COLOURS[line.verdict], f"{line.what:<{width}}", line.found, line.advice)
+        for line in lines
     )
     return [line for row in rows for line in row]
 
@@ -113,7 +113,7 @@ def _row(mark: str, colour: str | None, what: str, *texts: str) -> list[str]:
         indent = len(padded) + 2
         return [
             head.rstrip(),
-            *(f"{'':<{indent}}{line}" for one in shown for line in printing.wrapped(one, indent)),
+            *(f"{'':<{indent}}{line}" for item in shown for line in printing.wrapped(item, indent)),
         ]
     first, *more = (printing.wrapped(text, indent + 2) for text in shown)
     below = [*first[1:], *(f"  {line}" for lines in more for line in lines)]

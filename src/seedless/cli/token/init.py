@@ -68,7 +68,7 @@ def init(
     so_pin = chosen_pin(so_pin_source, label, "SO PIN")
     pin = chosen_pin(workspace.options.pin_source or workspace.config.pin_source, label, "PIN")
     made = initialisation.run(so_pin=so_pin, pin=pin, erase=erase)
-    if sum(one.label == made.label for one in workspace.tokens.list()) > 1:
+    if sum(token.label == made.label for token in workspace.tokens.list()) > 1:
         printing.report("another token has this label: name them by their serials")
     workspace.emit(token_data(made), f"initialised {made.where}\n{made.uri}")
 

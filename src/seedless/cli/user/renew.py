@@ -48,7 +48,7 @@ def renew(
     with workspace.lock():
         renewed = sign_preview(workspace, workspace.users.renew(account, *names, within=within, expiry=end))
     _report(workspace, renewed)
-    return ExitCode.FINDINGS if any(one.is_failure for one in renewed.skipped) else ExitCode.OK
+    return ExitCode.FINDINGS if any(user.is_failure for user in renewed.skipped) else ExitCode.OK
 
 
 def _report(workspace: CommandWorkspace, renewed: UsersRenewed) -> None:
@@ -58,12 +58,12 @@ def _report(workspace: CommandWorkspace, renewed: UsersRenewed) -> None:
             {"address": address, "subject": jwt.claims.sub, "expires": jwt.claims.exp or None}
             for address, jwt in pairs
         ],
-        "passed": [{"address": one.address, "why": one.why} for one in renewed.skipped],
+        "passed": [{"address": user.address, "why": user.why} for user in renewed.skipped],
     }
     lines = [
         f"user {shown('/'.join(address))}: until {printing.until(jwt.claims.exp)}" for address, jwt in pairs
     ]
-    for one in renewed.skipped:
-        kind = "user" if one.address[1:] else "account"
-        printing.report(f"{kind} {shown('/'.join(one.address))} is skipped: {printing.printable(one.why)}")
+    for user in renewed.skipped:
+        kind = "user" if user.address[1:] else "account"
+        printing.report(f"{kind} {shown('/'.join(user.address))} is skipped: {printing.printable(user.why)}")
     workspace.emit(data, "\n".join(lines) or "nobody is to be renewed")

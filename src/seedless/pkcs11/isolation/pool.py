@@ -144,7 +144,7 @@ class Pool:
         workers = [worker for worker in self._group.ready if len(worker.jobs) <= _window(worker) // 2]
         batches: dict[WorkerProcess, list[SigningJob]] = {}
         while workers:
-            worker = min(workers, key=lambda one: len(one.jobs))
+            worker = min(workers, key=lambda worker: len(worker.jobs))
             if len(worker.jobs) >= _window(worker) or (job := self._next(worker, waiting)) is None:
                 workers.remove(worker)  # there may be a job for another, which is fresh
                 continue
@@ -157,7 +157,7 @@ class Pool:
                 _send(worker, batches.pop(worker))
         for worker, batch in batches.items():
             _send(worker, batch)
-        is_unfinished = bool(self._again or self._blamed or any(one.jobs for one in self._group.ready))
+        is_unfinished = bool(self._again or self._blamed or any(item.jobs for item in self._group.ready))
         return is_unfinished or self._peek(waiting)
 
     def _peek(self, waiting: Iterator[SigningJob]) -> bool:

@@ -31,7 +31,7 @@ def open_backends(settings: Mapping[str, Settings]) -> tuple[Backend, ...]:
 
     Files are read here, so that a mistake is found at the start; nothing is fetched.
     """
-    return tuple(_opened(name, one) for name, one in settings.items())
+    return tuple(_opened(name, backend) for name, backend in settings.items())
 
 
 def _opened(name: str, settings: Settings) -> Backend:

@@ -67,11 +67,13 @@ class Certificates:
         if not login.certificates:
             return None
         chain = [
-            one for pem in login.certificates for one in _x509.parse(pem.encode(), "the client certificate")
+            certificate
+            for pem in login.certificates
+            for certificate in _x509.parse(pem.encode(), "the client certificate")
         ]
         leaf, *above = chain
         pinned = self._settings.authorities
-        if pinned and not any(one.digest in pinned for one in above):
+        if pinned and not any(certificate.digest in pinned for certificate in above):
             raise Refused(f"no certificate above {brief(leaf.name)} is a pinned authority")
         return self._identity(leaf)
 

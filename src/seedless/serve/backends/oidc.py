@@ -324,7 +324,7 @@ def _texts(claims: Mapping[str, object], path: str) -> tuple[str, ...]:
     """Return the values of a claim as text; objects are left out."""
     value = _claim(claims, path)
     values = value if isinstance(value, list) else [value]
-    return tuple(_text(one) for one in values if isinstance(one, str | int) and one != "")
+    return tuple(_text(item) for item in values if isinstance(item, str | int) and item != "")
 
 
 def _text(value: str | int) -> str:
