@@ -149,7 +149,7 @@ def test_a_key_that_nobody_knows_is_asked_for_with_its_token(cli: Cli) -> None:
     done = cli.run("key", "show", str(unknown))
     assert (done.code, done.out) == (4, "")
     assert done.err.startswith(f"error: it is not known where the key {unknown} is: ")
-    assert done.err.endswith("hint: name its token with --token; seedless key list shows what is where\n")
+    assert done.err.endswith(": seedless key register --all --token URI\n")
 
 
 def test_a_token_may_have_a_name_in_the_configuration(cli: Cli) -> None:

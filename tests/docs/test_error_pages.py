@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -93,15 +95,43 @@ def test_every_finding_of_the_page_is_caused_by_a_test(root: Path) -> None:
     assert len(shown(root / "docs/howto/exit-code-3.md")) == len(FINDINGS)
 
 
-def in_an_own_softhsm(cli: Cli, *labels: str) -> Any:  # noqa: ANN401 - a Done
-    """Create a key where the tokens with these *labels* are all that there is."""
+def own_softhsm(cli: Cli, *labels: str) -> dict[str, str | None]:
+    """The environment in which the tokens with these *labels* are all that there is."""
     (cli.home / "own").mkdir()
     conf = cli.home / "own.conf"
     conf.write_text(f"directories.tokendir = {cli.home}/own\n", encoding="utf-8")
     own = {"SOFTHSM2_CONF": str(conf), "SEEDLESS_TOKEN": None, "SO": "so-pin-1234"}
     for label in labels:
         assert cli.child("token", "init", "--label", label, "--so-pin-source", "env:SO", **own).code == 0
-    return cli.child("key", "new", "--role", "account", "--name", "X", **own)
+    return own
+
+
+def in_an_own_softhsm(cli: Cli, *labels: str) -> Any:  # noqa: ANN401 - a Done
+    return cli.child("key", "new", "--role", "account", "--name", "X", **own_softhsm(cli, *labels))
+
+
+def elsewhere(cli: Cli, *, is_inventory_kept: bool) -> Any:  # noqa: ANN401 - a Done
+    """Sign an account where another token is all that there is."""
+    cli.found_system()
+    if not is_inventory_kept:
+        (cli.store / "keyring.json").unlink()
+    return cli.child("account", "edit", "ORDERS", "--conns", "7", **own_softhsm(cli, "B"))
+
+
+_DELETE = """
+import os, pkcs11
+token = pkcs11.lib(os.environ["SEEDLESS_MODULE"]).get_token(token_serial=os.environ["SERIAL"].encode())
+with token.open(rw=True, user_pin=os.environ["TOKEN_PIN"]) as session:
+    for one in list(session.get_objects()):
+        one.destroy()
+"""
+
+
+def deleted_by_another_program(cli: Cli) -> Any:  # noqa: ANN401 - a Done
+    cli.found_system()
+    environment = cli.env_with(SERIAL=cli.token.serial)
+    subprocess.run([sys.executable, "-c", _DELETE], env=environment, check=True, timeout=60)
+    return cli.run("account", "edit", "ORDERS", "--conns", "7")
 
 
 NO_TOKEN: dict[str, Callable[[Cli], Any]] = {
@@ -111,9 +141,12 @@ NO_TOKEN: dict[str, Callable[[Cli], Any]] = {
     "there is no terminal": lambda cli: new_key(cli, SEEDLESS_PIN_SOURCE=None),
     "cannot read the PIN": lambda cli: new_key(cli, "--pin-source", f"file:{cli.home}/none"),
     "cannot log in": lambda cli: new_key(cli, TOKEN_PIN="not the PIN"),
+    'token "': lambda cli: elsewhere(cli, is_inventory_kept=True),
+    "it is not known": lambda cli: elsewhere(cli, is_inventory_kept=False),
+    "no key on token": deleted_by_another_program,
     "there are 2": lambda cli: in_an_own_softhsm(cli, "A", "B"),
     "the uninitialised": in_an_own_softhsm,
-    "token": lambda cli: [new_key(cli, TOKEN_PIN="wrong again") for _ in range(2)][1],
+    "token …": lambda cli: [new_key(cli, TOKEN_PIN="wrong again") for _ in range(2)][1],
 }
 
 

@@ -345,7 +345,8 @@ class OpenTokens:
         except NoKey as error:
             raise NoKey(
                 f"it is not known where the key {public_key} is: {error.message}",
-                "name its token with --token; seedless key list shows what is where",
+                "name its token with --token, or list what is on a token again: "
+                "seedless key register --all --token URI",
             ) from error
         return token
 
