@@ -159,5 +159,10 @@ def test_each_error_of_the_page_ends_with_4_and_its_sentence(cli: Cli, root: Pat
     assert matches(errors[0], done.err), done.err
 
 
+def test_a_key_that_is_not_on_its_token_is_named(cli: Cli) -> None:
+    done = deleted_by_another_program(cli)
+    assert re.search(r"has the public key operator ACME \(O[A-Z2-7]{55}\)\n", done.err), done.err
+
+
 def test_every_error_of_the_page_is_caused_by_a_test(root: Path) -> None:
     assert len(shown(root / "docs/howto/exit-code-4.md")) == len(NO_TOKEN)

@@ -158,7 +158,7 @@ def test_a_key_that_is_gone_after_a_loss_is_not_found(crooked: Misbehaving, open
         signer = token.signer(KEY)
         with opened(crooked.made, writable=True) as other:
             other.destroy(other.keys()[0])
-        with pytest.raises(NoKey, match="has the public key 03a107bff3ce10be1d70dd18e74bc099"):
+        with pytest.raises(NoKey, match=f"has the public key {KEY}$"):
             signer.sign(b"claims")
 
 

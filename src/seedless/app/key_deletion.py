@@ -272,7 +272,7 @@ def _not_in_inventory(public_key: PublicKey) -> NoKey:
 
 
 def _on(token: Token, public_key: PublicKey) -> Key:
-    key = token.find(public_key.raw)
+    key = token.find(public_key)
     if key.role not in {None, public_key.role}:
         raise NoKey(
             f"the key {key.named} is not {public_key}: its label has another role",

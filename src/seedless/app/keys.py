@@ -137,7 +137,7 @@ class KeyManagement:
         key = public_key if isinstance(public_key, PublicKey) else PublicKey.parse(public_key)
         with open_tokens(self._workspace) as tokens:
             token = tokens.holding(key)
-            found = token.find(key.raw)
+            found = token.find(key)
             return ShownKey(key, token_key(token, found), found.attributes)
 
     def create(

@@ -341,7 +341,7 @@ class OpenTokens:
             return self._open(place.token_part, is_ours=False)
         try:
             token = self.chosen()
-            token.find(public_key.raw)
+            token.find(public_key)
         except NoKey as error:
             raise NoKey(
                 f"it is not known where the key {public_key} is: {error.message}",

@@ -344,10 +344,11 @@ class KeyFinder:
         ]
 
 
-def require_one_key(found: list[KeyPair], public: bytes, where: str) -> KeyPair:
+def require_one_key(found: list[KeyPair], public: bytes | PublicKey, where: str) -> KeyPair:
     """Return the one key that was *found* for *public* on the token *where*; raise `NoKey` else."""
     if not found:
-        raise NoKey(f"no key on {where} has the public key {public.hex()}", _NOT_ABSENT)
+        named = public.hex() if isinstance(public, bytes) else public
+        raise NoKey(f"no key on {where} has the public key {named}", _NOT_ABSENT)
     if len(found) > 1:
         names = ", ".join(pair.key.named for pair in found)
         raise NoKey(f"{len(found)} keys on {where} have one public key: {names}", "delete all but one")
@@ -450,7 +451,7 @@ class TokenSigner:
 
     def _take(self, epoch: int, handle: int, found: list[KeyPair]) -> None:
         """Take the one key that was *found*, and prepare its calls."""
-        self._pair = require_one_key(found, self.public_key.raw, self.session.info.where)
+        self._pair = require_one_key(found, self.public_key, self.session.info.where)
         self._check(self._pair.key)
         self._epoch, self._prepared = epoch, self._calls(handle)
 

@@ -73,13 +73,14 @@ class Token:
         """List the private keys on the token, of every type."""
         return [pair.key for pair in self.pairs("list the keys")]
 
-    def find(self, raw: bytes, key_id: bytes | None = None) -> Key:
-        """Return the one Ed25519 key whose public half is *raw* (32 bytes); raise `NoKey` for none or two.
+    def find(self, public: bytes | PublicKey, key_id: bytes | None = None) -> Key:
+        """Return the one Ed25519 key with this *public* half (32 bytes, or a key); raise `NoKey` for 0 or 2.
 
         *key_id* is the CKA_ID that it should have: it is looked for there first, and believed by its bytes.
         """
+        raw = public if isinstance(public, bytes) else public.raw
         found = self._session.again("find a key", lambda session: self._finder.find(session, raw, key_id))
-        return require_one_key(found, raw, self.info.where).key
+        return require_one_key(found, public, self.info.where).key
 
     def generate(
         self,
