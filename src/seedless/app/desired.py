@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,7 +14,7 @@ import msgspec
 from seedless.app.operators import in_new_store
 from seedless.app.pipeline import Notice, Preview, nothing_to_do, preview
 from seedless.desired.current_state import CurrentState, current_state
-from seedless.desired.export import export_state
+from seedless.desired.export import export_state, has_header, to_toml
 from seedless.desired.planner import PlannedChanges, plan_desired
 from seedless.desired.read import Desired, read
 from seedless.errors import StoreError, UsageError
@@ -32,6 +33,7 @@ __all__ = ["Applied", "DesiredState", "read_file", "with_store_of"]
 
 W = TypeVar("W", bound="Workspace")
 
+SCHEMA_NAME = "desired-state.schema.json"
 _USER = 2
 """Parts of the address of a user."""
 
@@ -109,6 +111,13 @@ class DesiredState:
             for name in workspace.store.children(account)
         }
         return export_state(workspace.operator(), accounts, users)
+
+    def text(self, kind: str) -> str:
+        """Return the store as the text of a desired-state file: *kind* is `toml` or `json`."""
+        members = self.export()
+        if kind == "json":
+            return json.dumps(members, indent=2, ensure_ascii=False) + "\n"
+        return f"#:schema {SCHEMA_NAME}\n{to_toml(members, has_header)}"
 
 
 def read_file(path: str | Path) -> Desired:

@@ -467,3 +467,39 @@ def _of_kind(kind: type[Account | User], *, is_system: bool = False) -> frozense
         difference for difference in found if all(path.startswith("nats.") for path in difference.paths)
     )
     return frozenset((member.label, member.text) for member in members if member.label != "permissions")
+
+
+class ResetTime(msgspec.Struct, frozen=True, kw_only=True):
+    """When a jwt that `reset_time` names was issued, in Unix seconds: as stored, as recorded, and now.
+
+    `recorded` is that of the ledger, None where it has none.
+    """
+
+    title: str
+    stored: int
+    recorded: int | None
+    signed: int
+
+
+def reset_times(workspace: Workspace, plan: Plan) -> tuple[ResetTime, ...]:
+    """Return what is known of the times of the jwts of *plan* whose subjects `reset_time` names."""
+    reset = [
+        (change, change.replaces)
+        for change in plan.changes
+        if change.replaces and change.draft.claims.sub in workspace.settings.reset_time
+    ]
+    if not reset:
+        return ()
+    from seedless import ledger  # few plans need it
+
+    known = ledger.load(workspace.root / ledger.LEDGER_NAME)
+    recorded = [known.known(change.draft.claims.sub) for change, _ in reset]
+    return tuple(
+        ResetTime(
+            title=change.title,
+            stored=before.issued_at,
+            recorded=entry.issued_at if entry else None,
+            signed=change.draft.issued_at,
+        )
+        for (change, before), entry in zip(reset, recorded, strict=True)
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -11,11 +10,8 @@ from seedless.cli.command import command
 from seedless.cli.options import store_options
 from seedless.cli.values import output_option
 from seedless.cli.workspace import CommandWorkspace
-from seedless.desired.export import has_header, to_toml
 from seedless.desired.read import schema_text
 from seedless.store import atomic
-
-SCHEMA_NAME = "desired-state.schema.json"
 
 
 @command(name="export-desired")
@@ -35,17 +31,10 @@ def export_desired(
       seedless export-desired -o tenants.toml
     """
     kind = "json" if schema else kind or ("json" if output and output.suffix == ".json" else "toml")
-    text = schema_text() if schema else _text(workspace, kind)
+    text = schema_text() if schema else workspace.desired.text(kind)
     if output:
         atomic.write_new({output: text})
         line = f"{'schema' if schema else 'desired state'}: {output}"
         workspace.emit({"format": kind, "path": str(output)}, line)
     else:
         workspace.emit({"format": kind, "text": text}, text.rstrip("\n"))
-
-
-def _text(workspace: CommandWorkspace, kind: str) -> str:
-    members = workspace.desired.export()
-    if kind == "json":
-        return json.dumps(members, indent=2, ensure_ascii=False) + "\n"
-    return f"#:schema {SCHEMA_NAME}\n{to_toml(members, has_header)}"

@@ -52,6 +52,13 @@ def _public_keys(ctx: click.Context, param: click.Parameter, given: tuple[str, .
         raise click.BadParameter(error.message, ctx, param) from error
 
 
+def _setting(name: str, metavar: str, help: str, default: str = "") -> Callable[[Any], Any]:  # noqa: A002 - click's
+    """Return the option *name*, which the environment sets too, for all commands."""
+    variable = f"SEEDLESS_{name.replace('-', '_').upper()}"
+    source = f"env: {variable}; default: {default}" if default else f"env: {variable}"
+    return click.option(f"--{name}", envvar=variable, metavar=metavar, help=f"{help} [{source}].")
+
+
 _JSON = [
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
     click.option("--quiet", "-q", is_flag=True, help="Print no notes on stderr; errors and questions only."),
@@ -63,37 +70,17 @@ _VERBOSE = [
     )
 ]  # fmt: skip
 _STORE = [
-    click.option(
-        "--context", envvar="SEEDLESS_CONTEXT", metavar="NAME",
-        help="Take options from this context of the configuration [env: SEEDLESS_CONTEXT].",
-    ),
-    click.option(
-        "--store", envvar="SEEDLESS_STORE", metavar="DIR",
-        help="Folder of jwts and creds [env: SEEDLESS_STORE; default: ~/.local/share/seedless].",
-    ),
-    click.option(
-        "--operator", envvar="SEEDLESS_OPERATOR", metavar="NAME",
-        help="Which operator of the store [env: SEEDLESS_OPERATOR].",
-    ),
-]  # fmt: skip
-_MODULE = [
-    click.option(
-        "--module", envvar="SEEDLESS_MODULE", metavar="FILE",
-        help="PKCS#11 module of the token [env: SEEDLESS_MODULE].",
-    )
-]  # fmt: skip
+    _setting("context", "NAME", "Take options from this context of the configuration"),
+    _setting("store", "DIR", "Folder of jwts and creds", "~/.local/share/seedless"),
+    _setting("operator", "NAME", "Which operator of the store"),
+]
+_MODULE = [_setting("module", "FILE", "PKCS#11 module of the token")]
 _TOKEN = [
     *_MODULE,
-    click.option(
-        "--token", envvar="SEEDLESS_TOKEN", metavar="LABEL|URI",
-        help="The token, as in ACME or pkcs11:token=ACME [env: SEEDLESS_TOKEN; default: the only one].",
-    ),
-    click.option(
-        "--pin-source", envvar="SEEDLESS_PIN_SOURCE", metavar="SOURCE",
-        help="prompt, env:NAME, file:PATH, fd:N or cmd:PROGRAM [env: SEEDLESS_PIN_SOURCE; default: prompt].",
-    ),
+    _setting("token", "LABEL|URI", "The token, as in ACME or pkcs11:token=ACME", "the only one"),
+    _setting("pin-source", "SOURCE", "prompt, env:NAME, file:PATH, fd:N or cmd:PROGRAM", "prompt"),
     click.option("--last-try", is_flag=True, help="Use the last try of the PIN."),
-]  # fmt: skip
+]
 _DRY_RUN = [click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")]
 _PLAN = [
     click.option(
@@ -117,12 +104,7 @@ reset_time_option = click.option(
     "--reset-time", multiple=True, metavar="PUBKEY", callback=_public_keys,
     help="Date by this clock what follows the jwt of this key: that one is from a clock that was fast.",
 )  # fmt: skip
-_POLICY = [
-    click.option(
-        "--policy", envvar="SEEDLESS_POLICY", metavar="FILE",
-        help="The policy that is pinned [env: SEEDLESS_POLICY; default: as in the configuration].",
-    )
-]  # fmt: skip
+_POLICY = [_setting("policy", "FILE", "The policy that is pinned", "as in the configuration")]
 _JUDGE = [
     *_POLICY,
     click.option(

@@ -14,14 +14,13 @@ from seedless.cli.remote import open_session, remote_options
 from seedless.cli.render import describe
 from seedless.cli.render import resolver as render
 from seedless.cli.workspace import CommandWorkspace
+from seedless.errors import ExitCode
 from seedless.resolver import PullStatus
 from seedless.text import brief
 
 if TYPE_CHECKING:
     from seedless.app.resolver.push import PullPreview
     from seedless.app.resolver.remote import Remote
-
-_FINDINGS = 3
 
 
 @command()
@@ -63,7 +62,8 @@ def pull(
     )
     data = {"dry_run": workspace.options.dry_run, "target": found.where, "accounts": render.pull_data(found)}
     workspace.emit(data, render.pull_text(found))
-    return _FINDINGS if any(account.status is PullStatus.REFUSED for account in found.accounts) else 0
+    is_refused = any(account.status is PullStatus.REFUSED for account in found.accounts)
+    return ExitCode.FINDINGS if is_refused else ExitCode.OK
 
 
 def _agreed(workspace: CommandWorkspace, pull: PullPreview) -> bool:

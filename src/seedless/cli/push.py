@@ -16,7 +16,7 @@ from seedless.cli.remote import count_option, open_session, remote_options
 from seedless.cli.render import resolver as render
 from seedless.cli.review import show_findings
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import UsageError
+from seedless.errors import ExitCode, UsageError
 from seedless.resolver import UPDATE
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from seedless.app.resolver.session import TargetSession
     from seedless.claims import Account
     from seedless.jwt import Jwt
-
-_FAILED, _FINDINGS, _CHANGES = 1, 3, 5
 
 
 @command()
@@ -84,10 +82,10 @@ def push(  # noqa: PLR0913 - one for each option
     workspace.emit(data, "\n".join(filter(None, (text, pruned_text))))
     if failed or not is_pruned:
         printing.report("error: not every server has everything: run it again when they answer")
-        return _FAILED
+        return ExitCode.FAILED
     if found.damaged or found.report.errors:
-        return _FINDINGS
-    return _CHANGES if only_diff and (not found.is_empty or (prune and found.others)) else 0
+        return ExitCode.FINDINGS
+    return ExitCode.CHANGES if only_diff and (not found.is_empty or (prune and found.others)) else ExitCode.OK
 
 
 def consent_to_send(workspace: CommandWorkspace) -> Callable[[PushPreview], bool] | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 import click
 
 from seedless.app.key_names import known_titles, with_titles
-from seedless.app.pipeline import usual_lines
+from seedless.app.pipeline import reset_times, usual_lines
 from seedless.change import Statement
 from seedless.cli import consent, printing
 from seedless.cli.render.findings import finding_lines
@@ -109,24 +109,15 @@ def show_plan(workspace: CommandWorkspace, made: Preview[object]) -> None:
 
 def show_reset_times(plan: Plan, workspace: CommandWorkspace) -> None:
     """Report what is known of the times of the jwts that --reset-time names, before somebody confirms it."""
-    reset = [
-        item
-        for item in plan.changes
-        if item.replaces and item.draft.claims.sub in workspace.options.reset_time
-    ]
-    if not reset:
-        return
-    from seedless import ledger  # few commands need it
-
-    known = ledger.load(workspace.root / ledger.LEDGER_NAME)
-    printing.report(f"this clock reads {moment(workspace.now)}")
-    for change in reset:
-        held, before = known.known(change.draft.claims.sub), change.replaces
-        printing.report(click.style(f"time of {shown(change.title)}", bold=True))
-        printing.report(f"  in the store: {moment(before.issued_at) if before else 'nothing'}")
-        printing.report(f"  in the ledger: {moment(held.issued_at) if held else 'nothing'}")
+    found = reset_times(workspace, plan)
+    if found:
+        printing.report(f"this clock reads {moment(workspace.now)}")
+    for item in found:
+        printing.report(click.style(f"time of {shown(item.title)}", bold=True))
+        printing.report(f"  in the store: {moment(item.stored)}")
+        printing.report(f"  in the ledger: {moment(item.recorded) if item.recorded else 'nothing'}")
         printing.report("  on servers: seedless push --diff shows it, for accounts")
-        printing.report(f"  to be signed: {moment(change.draft.issued_at)}")
+        printing.report(f"  to be signed: {moment(item.signed)}")
 
 
 def show_findings(workspace: CommandWorkspace, report: Report) -> None:

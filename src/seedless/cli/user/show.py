@@ -41,14 +41,11 @@ def list_(workspace: CommandWorkspace, *, account: str | None) -> int:
     """
     if account is not None:
         workspace.account(account)
-        listing = describe.Listing.of(workspace.each(account))
-        data = {"account": account, "users": listing.jwts, "damaged": listing.damaged}
-        workspace.emit(data, listing.table("USER"))
-        return listing.exit_code
-    found = [
-        (f"{name}/{user}", jwt) for name in workspace.store.children() for user, jwt in workspace.each(name)
-    ]
+        found, about = workspace.each(account), {"account": account}
+    else:
+        names = workspace.store.children()
+        found, about = [(f"{name}/{user}", jwt) for name in names for user, jwt in workspace.each(name)], {}
     listing = describe.Listing.of(found)
-    data = {"users": listing.jwts, "damaged": listing.damaged}
-    workspace.emit(data, listing.table("ACCOUNT/USER"))
+    data = about | {"users": listing.jwts, "damaged": listing.damaged}
+    workspace.emit(data, listing.table("USER" if about else "ACCOUNT/USER"))
     return listing.exit_code
