@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 NEEDLESS = {
     "asn1crypto", "asyncio", "dataclasses", "email", "importlib.metadata", "nats", "random", "secrets",
     "seedless.claims.url", "seedless.app.plans", "seedless.creds", "seedless.migrate",
-    "seedless.pkcs11.isolation", "seedless.pkcs11.key_creation", "seedless.plan_file",
+    "seedless.pkcs11.isolation.frames", "seedless.pkcs11.isolation.pool", "seedless.pkcs11.isolation.worker",
+    "seedless.pkcs11.isolation.worker_group", "seedless.pkcs11.key_creation", "seedless.plan_file",
     "seedless.policy", "ssl", "tomllib", "zoneinfo._zoneinfo",
 }  # fmt: skip
 CALLS = {

@@ -31,7 +31,7 @@ from seedless.errors import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from seedless.cli.driver.supervised import SupervisedProcess
+    from seedless.pkcs11.isolation.supervised import SupervisedProcess
 
 _FEW_COLLECTIONS = 50_000  # objects; what a start loads is no garbage, and looking for some takes its time
 _LONGEST = 2000  # characters of a message: what it quotes may be long

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from seedless.cli.main import Run
     from seedless.cli.options import Settings
 
 __all__ = ["CommandWorkspace"]
@@ -54,9 +55,13 @@ class _Terminal:
 
     def before_driver(self, module: Path, /) -> None:
         """Go on in a child process, so that the command ends in a sentence whatever the driver does."""
-        from seedless.cli.driver.supervised import start_supervisor  # only where a driver is loaded
+        from seedless.pkcs11.isolation.supervised import SupervisedProcess  # only where a driver is loaded
 
-        start_supervisor(module)
+        context = click.get_current_context(silent=True)
+        run: Run | None = context.find_root().obj if context is not None else None
+        if run is not None:
+            run.supervised = run.supervised or SupervisedProcess(run.report_end, printing.report)
+            run.supervised.start(module)
 
     def progress(self, items: Iterable[T], total: int, label: str, /) -> Iterator[T]:
         """Show a bar on a terminal, plain lines elsewhere, both on stderr."""

@@ -17,40 +17,32 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-import click
-
-from seedless.cli import printing
-from seedless.cli.driver.supervisor import FATAL, Supervisor
 from seedless.errors import UsageError
 from seedless.pin import forbid_dumps, overwrite_variables, without_pins
 from seedless.pkcs11 import observer
+from seedless.pkcs11.isolation.supervisor import FATAL, Supervisor
+from seedless.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from seedless.cli.main import Run
     from seedless.pkcs11.token_info import TokenInfo
 
 _DEADLINE = 60.0  # seconds inside a driver, a touch or typing on a PIN pad included
 _PR_SET_PDEATHSIG = 1
 
 
-def start_supervisor(driver: Path) -> None:
-    """Continue the running command in a child, if it has a process of its own, before *driver* is loaded."""
-    context = click.get_current_context(silent=True)
-    run: Run | None = context.find_root().obj if context is not None else None
-    if run is not None:
-        run.supervised = run.supervised or SupervisedProcess(run.report_end)
-        run.supervised.start(driver)
-
-
 class SupervisedProcess:
     """The process of one command; after `start` a child of its supervisor, which observes its drivers."""
 
-    def __init__(self, report_end: Callable[[BaseException], int]) -> None:
-        """Take what reports the error of the command in the supervisor, and returns the exit code."""
+    def __init__(self, report_end: Callable[[BaseException], int], report: Callable[[str], object]) -> None:
+        """Take what reports the error of the command in the supervisor, and returns the exit code.
+
+        *report* prints a line for the person at the terminal.
+        """
         self._report_end: Final = report_end
+        self._report: Final = report
         self._pipe: int | None = None
         self._driver = ""
         self._numbered = (0, 0)
@@ -68,7 +60,7 @@ class SupervisedProcess:
         pipe_end, self._pipe = os.pipe()
         # Read before the fork: the child compares it with its parent then, which may have ended in between.
         me = os.getpid()
-        supervisor = Supervisor(str(driver), deadline)
+        supervisor = Supervisor(str(driver), deadline, self._report)
         # Before the fork, so that no signal finds a parent that has a child and no handler; the child
         # resets its own.
         supervisor.listen_for_signals()
@@ -117,7 +109,7 @@ class SupervisedProcess:
 
     def waits(self, notice: str) -> None:
         """Print *notice* here: this process is not inside a driver, only its workers are."""
-        printing.report(printing.printable(notice))
+        self._report(printable(notice))
 
     @contextmanager
     def asking(self) -> Iterator[None]:

@@ -14,8 +14,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from seedless.cli import printing
 from seedless.errors import TokenError
+from seedless.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,11 +31,15 @@ _AGAIN = "what was recorded is kept; run the command again; if it ends so again,
 class Supervisor:
     """The parent of a command, created before the fork, which sets `child`."""
 
-    def __init__(self, driver: str, deadline: float) -> None:
-        """Take the driver that is loaded first, and the seconds that a call of a driver may take."""
+    def __init__(self, driver: str, deadline: float, report: Callable[[str], object]) -> None:
+        """Take the driver that is loaded first, and the seconds that a call of a driver may take.
+
+        *report* prints a line for the person at the terminal.
+        """
         self.child = 0
         self._driver = driver
         self._deadline: Final = deadline
+        self._report: Final = report
         self._reported: Final[set[str]] = set()
         self._notice = ""
         self._since: float | None = None  # when the child entered its driver, None outside
@@ -106,7 +110,7 @@ class Supervisor:
         # After half a second only: a software token answers sooner, and requires no touch.
         if self._notice not in {"", *self._reported} and now - self._asked > _GRACE:
             self._reported.add(self._notice)
-            printing.report(printing.printable(self._notice))
+            self._report(printable(self._notice))
 
     def _judge(self, status: int) -> int:
         code = os.waitstatus_to_exitcode(status)

@@ -1,1 +1,0 @@
-"""A command that calls a driver goes on in a child process, which a supervisor process watches."""
