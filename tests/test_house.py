@@ -35,7 +35,7 @@ EMPTY_NAMES = re.compile(r"Manager|Helper|Util|Handler|Base(?![a-z0-9])")
 
 
 def functions(path: Path) -> list[tuple[str, int]]:
-    """Each function of *path*, with its lines: decorators and docstring are not counted."""
+    """Each function of *path* with its lines, signature and comments too; not decorators and docstring."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     return [(node.name, _lines(node)) for node in nodes]
@@ -133,6 +133,9 @@ def test_a_long_function_is_counted(tmp_path: Path) -> None:
     path = tmp_path / "long.py"
     path.write_text('def f():\n    """Say\n\n    more.\n    """\n' + "    x = 1\n" * 39)
     assert functions(path) == [("f", 40)]
+    # A signature of three lines, a comment and a statement; neither the docstring nor what decorates it.
+    path.write_text('@g\n@h\ndef f(\n    a,\n):\n    """Say more."""\n    # why\n    x = 1\n')
+    assert functions(path) == [("f", 5)]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

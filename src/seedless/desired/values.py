@@ -124,19 +124,27 @@ def key(role: Role) -> Value:
     return Value(read, _same, {"type": "string", "pattern": f"^{role.value}[A-Z2-7]{{55}}$"})
 
 
-def _number(value: Any) -> int:  # noqa: ANN401 - what a file holds
-    is_whole = _is_whole(value)
-    if not is_whole and not isinstance(value, str):
-        raise InvalidValue(f"expected a whole number, found {shown_value(value)}")
+def _parsed(value: object, parse: Callable[[str], int]) -> int:
+    """Return what *parse* makes of the text *value*."""
+    text = _text(value)
     try:
-        count = value if is_whole else units.parse_number(_text(value))
-    except InvalidValue:
-        raise
+        return parse(text)
     except ValueError as error:
         raise InvalidValue(str(error)) from None
+
+
+def _in_64_bits(value: Any, parse: Callable[[str], int]) -> int:  # noqa: ANN401 - what a file holds
+    """Return *value*, a whole number or what *parse* makes of its text."""
+    count = value if _is_whole(value) else _parsed(value, parse)
     if not -(2**63) <= count <= INT64_MAX:
         raise InvalidValue(f"{shown_value(value)} is beyond 64 bits")
     return int(count)
+
+
+def _number(value: object) -> int:
+    if not _is_whole(value) and not isinstance(value, str):
+        raise InvalidValue(f"expected a whole number, found {shown_value(value)}")
+    return _in_64_bits(value, units.parse_number)
 
 
 def _shown_size(count: int) -> int | str:
@@ -159,20 +167,8 @@ COUNT = Value(
 )
 
 
-def _duration(value: Any) -> int:  # noqa: ANN401 - what a file holds
-    try:
-        nanoseconds = value if _is_whole(value) else units.parse_duration(_text(value))
-    except InvalidValue:
-        raise
-    except ValueError as error:
-        raise InvalidValue(str(error)) from None
-    if not -(2**63) <= nanoseconds <= INT64_MAX:
-        raise InvalidValue(f"{shown_value(value)} is beyond 64 bits")
-    return int(nanoseconds)
-
-
 DURATION = Value(
-    _duration,
+    lambda value: _in_64_bits(value, units.parse_duration),
     lambda count: units.duration(count) if count > 0 else count,
     {
         "type": ["integer", "string"],
@@ -222,17 +218,8 @@ _MOMENT_SCHEMA: dict[str, Any] = {
 MOMENT = Value(_moment, _shown_moment, _MOMENT_SCHEMA)
 
 
-def _span(value: object) -> int:
-    try:
-        return units.parse_span(_text(value))
-    except InvalidValue:
-        raise
-    except ValueError as error:
-        raise InvalidValue(str(error)) from None
-
-
 SPAN = Value(
-    _span,
+    lambda value: _parsed(value, units.parse_span),
     units.span,
     {"type": "string", "pattern": r"^\d{1,6}[smhdwMy]$", "description": "a span of time: 12h, 30d, 1y"},
 )
