@@ -1,4 +1,8 @@
-"""Tokens: opened when the first key is needed, closed when the operation is over or the workspace is left."""
+"""Tokens: opened when the first key is needed, closed when the operation is over or the workspace is left.
+
+Signatures in bulk are made by worker processes, while this one verifies and records. The PIN that has opened
+a token in this process opens it for the workers too: a person is asked once.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +12,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from seedless.app.bulk import MANY, CachedPin, in_bulk
 from seedless.app.token_choice import module_for, named_uri, pin_source, token_uri
 from seedless.errors import ModuleError, NoKey, NoToken, TokenError, UsageError
 from seedless.inventory import attestation_path
 from seedless.nkey import PublicKey, Role
-from seedless.pin import require_source, uri_pin_source
+from seedless.pin import asks_again, require_source, uri_pin_source
 from seedless.pkcs11 import observer
 from seedless.pkcs11.families import require_fits
 from seedless.pkcs11.uri import KeyUri
 from seedless.store import atomic
-
-__all__ = [
-    "OpenTokens",
-    "Sessions",
-    "kept_attestation",
-    "key_uri",
-    "open_tokens",
-]
-
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -38,11 +32,76 @@ if TYPE_CHECKING:
     from seedless.inventory import KeyEntry
     from seedless.jwt import Draft, Jwt
     from seedless.pending_keys import KeyCreation
+    from seedless.pin import PinSource
     from seedless.pkcs11.token import Token
     from seedless.pkcs11.token_info import TokenInfo
     from seedless.policy import Policy
     from seedless.signer import Signer
     from seedless.signing_pipeline import NewKey
+
+__all__ = [
+    "MANY",
+    "CachedPin",
+    "OpenTokens",
+    "Sessions",
+    "in_bulk",
+    "kept_attestation",
+    "key_uri",
+    "open_tokens",
+]
+
+
+MANY = 200
+"""Drafts in a row for one token from which on a pool is quicker: its worker takes half a second to start."""
+
+
+class CachedPin:
+    """A `PinSource` that asks another once, and gives the same again; its repr shows nothing."""
+
+    def __init__(self, pins: PinSource) -> None:
+        """Take whom to ask."""
+        self._pins = pins
+        self._pin: str | None = None
+
+    def pin(self, token: str, tries: str) -> str | None:
+        """Return the PIN."""
+        if self._pin is None:
+            self._pin = self._pins.pin(token, tries)
+        return self._pin
+
+    def again(self, why: str) -> bool:
+        """Forget a PIN that was not accepted, and return whether whom it asked may give another."""
+        self._pin = None
+        return asks_again(self._pins, why)
+
+    def __repr__(self) -> str:
+        return "CachedPin()"
+
+
+def in_bulk(
+    workspace: Workspace, place: tuple[Path, KeyUri], pins: PinSource, drafts: Iterable[Draft[object]]
+) -> Iterator[Jwt[object]]:
+    """Yield the jwts of *drafts*, in their order, signed on the token at *place*: its module and URI."""
+    from seedless.pkcs11.isolation.pool import open_pool  # only where many are signed
+
+    settings = workspace.settings
+    opening = open_pool(
+        place[1],
+        pins,
+        module=place[0],
+        workers=settings.jobs or 1,
+        last_try=settings.last_try,
+        allow_extractable=[PublicKey.parse(key) for key in settings.allow_extractable],
+        challenges=workspace.challenge_journal,
+    )
+    ahead: dict[int, Jwt[object]] = {}
+    wanted = 0
+    with opening as pool:
+        for at, jwt in pool.complete_all(drafts):
+            ahead[at] = jwt
+            while wanted in ahead:
+                yield ahead.pop(wanted)
+                wanted += 1
 
 
 def kept_attestation(
