@@ -44,10 +44,12 @@ def mapping(cli: Cli) -> Any:  # noqa: ANN401 - a Done
     return cli.run(*words, "c")
 
 
-def policy(cli: Cli) -> Any:  # noqa: ANN401 - a Done
+def policy(cli: Cli, text: str, operator: str = "") -> Any:  # noqa: ANN401 - a Done
+    """Edit ORDERS under a policy with *text*, that pins the operator of the store unless another is given."""
     path = cli.home / "policy.toml"
-    path.write_text(f'operator = "{OTHER}"\n', encoding="utf-8")
-    return cli.run("account", "edit", "ORDERS", "--conns", "7", "--policy", str(path))
+    key = operator or cli.ok("operator", "show", "--json").data["subject"]
+    path.write_text(f'operator = "{key}"\n{text}', encoding="utf-8")
+    return cli.run("account", "edit", "ORDERS", "--conns", "5000", "--policy", str(path))
 
 
 def needed(cli: Cli) -> Any:  # noqa: ANN401 - a Done
@@ -63,7 +65,9 @@ FINDINGS: dict[str, Callable[[Cli], Any]] = {
     "C065": mapping,
     "C074": user("b2", "--source-network", "1.2.3.4"),
     "C109": lambda cli: cli.run(*SCOPE),
-    "P001": policy,
+    "P001": lambda cli: policy(cli, "", OTHER),
+    "P010": lambda cli: policy(cli, "[limits.account]\nconn = 1000\n"),
+    "P012": lambda cli: policy(cli, 'tokens = ["12"]\n'),
     "the key": needed,
 }
 
