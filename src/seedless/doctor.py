@@ -203,7 +203,7 @@ def _trial(token: Token, examined: ExaminedToken) -> Iterator[CheckResult]:
         yield from _message(quirks.largest_message, "not tried")
         return
     label = label_for(Role.USER, f"{LABEL}-{examined.random(4).hex()}")
-    with audit.trial_session(token, writable=True) as work:
+    with audit.trial_session(token) as work:
         key = work.generate(label, random=examined.random)
         problem = ""
         try:

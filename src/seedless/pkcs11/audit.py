@@ -135,10 +135,10 @@ def mechanisms(module: Module, info: TokenInfo) -> frozenset[int]:
 
 
 @contextmanager
-def trial_session(token: Token, *, writable: bool = False) -> Iterator[Token]:
-    """Open a second session on *token*, which shares its login: an error in one leaves the other."""
+def trial_session(token: Token) -> Iterator[Token]:
+    """Open a second, writable session on *token*, sharing its login: an error in one leaves the other."""
     own = token.session
-    opening = TokenSession(own.module, own.slot, own.info, writable=writable, challenges=own.challenges)
+    opening = TokenSession(own.module, own.slot, own.info, writable=True, challenges=own.challenges)
     with opening as session:
         yield Token(session, token.numbers)
 
@@ -179,7 +179,7 @@ def _read(item: Object, *attributes: Attribute) -> dict[Attribute, Any]:
 
 def discard(token: Token, key: Key) -> None:
     """Delete a key that was made for a trial, in a session of its own; raise `TokenError` if it stays."""
-    with trial_session(token, writable=True) as own:
+    with trial_session(token) as own:
         keys: list[Key] = own.keys()
         ours = [item for item in keys if (item.id, item.label) == (key.id, key.label)]
         for pair in ours:
