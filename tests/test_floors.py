@@ -179,3 +179,39 @@ def test_the_lower_floors_have_no_clock_no_files_and_no_network(imports: list[Fo
 def test_importing_the_package_imports_nothing_of_it(imports: list[Found]) -> None:
     own = [found.name for found in imports if found.module == "seedless" and not found.typing]
     assert [name for name in own if name.startswith("seedless")] == []
+
+
+COMMAND_LINE = 9_500
+"""Lines that the command line may have: it parses, calls the application layer, and prints.
+
+What came to it with features of their own is not counted: services, delegated keys, recovery from shares, and
+ceremonies that create keys. A figure that has to grow for anything else is a decision that belongs to `app/`.
+"""
+
+FEATURES = {
+    "serve", "delegate", "recovery",
+    "ceremony/keygen.py", "render/keygen.py", "device_info.py", "key/challenges.py",
+}  # fmt: skip
+
+
+def counted_lines(folder: Path, features: set[str]) -> int:
+    """The lines of all modules in *folder* but those of *features*: folders and files in it."""
+    named = {path: path.relative_to(folder) for path in folder.rglob("*.py")}
+    counted = (path for path, name in named.items() if not {name.parts[0], name.as_posix()} & features)
+    return sum(len(path.read_text(encoding="utf-8").splitlines()) for path in counted)
+
+
+def test_the_command_line_is_thin() -> None:
+    folder = PACKAGE / "cli"
+    assert [name for name in FEATURES if not (folder / name).exists()] == []
+    assert counted_lines(folder, FEATURES) <= COMMAND_LINE
+
+
+def test_the_lines_of_features_are_not_counted(tmp_path: Path) -> None:
+    (tmp_path / "serve").mkdir()
+    (tmp_path / "render").mkdir()
+    (tmp_path / "serve/callout.py").write_text("1\n2\n")
+    (tmp_path / "render/keygen.py").write_text("1\n")
+    (tmp_path / "render/resolver.py").write_text("1\n2\n3\n")
+    assert counted_lines(tmp_path, {"serve", "render/keygen.py"}) == 3
+    assert counted_lines(tmp_path, set()) == 6

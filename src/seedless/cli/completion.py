@@ -55,19 +55,10 @@ class _NameComplete(ShellComplete):
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
-class _Bash(_NameComplete, BashComplete):
-    """For bash."""
-
-
-class _Zsh(_NameComplete, ZshComplete):
-    """For zsh."""
-
-
-class _Fish(_NameComplete, FishComplete):
-    """For fish."""
-
-
-_COMPLETERS: dict[str, type[ShellComplete]] = {"bash": _Bash, "zsh": _Zsh, "fish": _Fish}
+_COMPLETERS: dict[str, type[ShellComplete]] = {
+    base.name: type(f"Names{base.__name__}", (_NameComplete, base), {})
+    for base in (BashComplete, ZshComplete, FishComplete)
+}
 
 
 def register() -> None:

@@ -13,7 +13,7 @@ import io
 import os
 import sys
 import termios
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import click
 
@@ -22,6 +22,8 @@ from seedless.errors import Refused, UsageError
 from seedless.text import shown, without_seeds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from seedless.cli.options import Settings
     from seedless.cli.workspace import CommandWorkspace
     from seedless.signing_pipeline import Plan
@@ -31,11 +33,8 @@ _FLAGS: Final = os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC
 _LONGEST = 4096  # bytes of one answer; a terminal gives no longer lines
 
 
-class Consent(Protocol):
-    """Decide whether a plan that was shown is signed."""
-
-    def __call__(self, workspace: CommandWorkspace, plan: Plan, /) -> bool:
-        """Return whether to go on; raise `UsageError` where nobody can be asked."""
+Consent: TypeAlias = "Callable[[CommandWorkspace, Plan], bool]"
+"""Decide whether a plan that was shown is signed; raise `UsageError` where nobody can be asked."""
 
 
 def ask_to_sign(workspace: CommandWorkspace, plan: Plan) -> bool:

@@ -27,6 +27,7 @@ __all__ = [
     "print_table",
     "printable",
     "report",
+    "report_safe",
     "set_quiet",
     "table",
     "taken_unseen",
@@ -99,6 +100,11 @@ def report(text: str) -> None:
         write_to_stderr(text)
     if _unseen is not None:
         _unseen.append(text)
+
+
+def report_safe(text: str) -> None:
+    """Report *text*, parts of which come from elsewhere, with escapes for what cannot be seen."""
+    report(printable(text))
 
 
 def set_quiet(*, is_quiet: bool) -> None:

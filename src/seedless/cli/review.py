@@ -125,7 +125,7 @@ def show_findings(workspace: CommandWorkspace, report: Report) -> None:
     titles = known_titles(workspace)
     for finding in report.waived:
         text = with_titles(finding.text, titles)
-        printing.report(printing.printable(f"waived: {finding.code} {finding.place}: {text}"))
+        printing.report_safe(f"waived: {finding.code} {finding.place}: {text}")
     # One error alone is what the command ends with, and is reported there.
     reported_at_the_end = report.errors if len(report.errors) == 1 else ()
     for finding in (finding for finding in report.findings if finding not in reported_at_the_end):

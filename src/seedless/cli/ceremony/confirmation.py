@@ -46,6 +46,6 @@ def _typed_row(row: bytes, first: int) -> str:
         try:
             words.require_same(typed, row, first)
         except UsageError as error:
-            printing.report(printing.printable(f"{error.message}: {error.hint}"))
+            printing.report_safe(f"{error.message}: {error.hint}")
         else:
             return typed

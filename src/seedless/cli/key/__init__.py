@@ -11,7 +11,7 @@ _COMMANDS = {
     "import": ("import_", "Put keys whose seeds exist already on the token."),
     "public": ("import_", "Print the public key of a seed."),
     "export": ("export", "Copy the seeds of users and curve keys into a folder."),
-    "register": ("register", "Register keys that are on the token in the inventory."),
+    "register": ("new", "Register keys that are on the token in the inventory."),
     "audit": ("audit", "Show the attributes of every key; exit 3 when one can leave."),
     "challenges": ("challenges", "Count the challenges that keys have signed."),
     "attest": ("attest", "Verify that the device created a key itself."),

@@ -72,7 +72,7 @@ def report_unusual(found: Iterable[tuple[str, Jwt[object]]]) -> None:
     """Report which of the jwts that were *found*, each with its name, are not spelled as usual (G013)."""
     unusual = [(what, place) for what, jwt in found if (place := spelling(jwt)) is not None]
     for what, (where, text) in unusual[:_FEW]:
-        printing.report(printing.printable(f"warning: G013 {safe.shown(what)} {where} {text}"))
+        printing.report_safe(f"warning: G013 {safe.shown(what)} {where} {text}")
     if unusual[_FEW:]:
         printing.report(f"warning: G013 likewise {len(unusual) - _FEW} more: seedless verify names all")
 

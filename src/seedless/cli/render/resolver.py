@@ -59,13 +59,9 @@ def show_push(workspace: CommandWorkspace, push: PushPreview) -> None:
     """Show the findings of *push*, and what is not as it should be."""
     show_findings(workspace, push.report)
     for name, reason in push.damaged.items():
-        printing.report(printing.printable(f"warning: {shown(name)} is not pushed: {reason}"))
+        printing.report_safe(f"warning: {shown(name)} is not pushed: {reason}")
     for name in push.returned:
-        printing.report(
-            printing.printable(
-                f"warning: {name} was deleted and is back: push --all --prune deletes it again"
-            )
-        )
+        printing.report_safe(f"warning: {name} was deleted and is back: push --all --prune deletes it again")
 
 
 def push_data(push: PushPreview, sent: Sequence[SentAccount], *, dry_run: bool) -> dict[str, object]:
@@ -162,14 +158,12 @@ def show_delete(workspace: CommandWorkspace, deletion: DeletePreview) -> None:
     if deletion.left:
         printing.report(f"left alone on {deletion.where}, since pull could not take them:")
     for account in deletion.left:
-        printing.report(printing.printable(f"  {brief(account.name)} ({account.subject}): {account.reason}"))
+        printing.report_safe(f"  {brief(account.name)} ({account.subject}): {account.reason}")
     if deletion.orphaned:
         printing.report(click.style(f"to be deleted from {deletion.where}:", bold=True))
     for orphan in deletion.orphaned:
         back = f"; was deleted {moment(orphan.returned.at)} and is back" if orphan.returned else ""
-        printing.report(
-            printing.printable(f"  {brief(orphan.name)} ({orphan.account}) on {listed(orphan.servers)}{back}")
-        )
+        printing.report_safe(f"  {brief(orphan.name)} ({orphan.account}) on {listed(orphan.servers)}{back}")
     show_findings(workspace, deletion.report)
 
 
