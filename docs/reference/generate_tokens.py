@@ -21,12 +21,13 @@ _HEAD = """\
 
 <!-- written by docs/reference/generate_tokens.py -->
 
-What seedless knows of families of devices. A device is recognised by the manufacturer and the model that it
-tells and by what its driver calls itself. A device that is not here gets the careful general path, the last
-entry: every encoding is tried, and nothing is believed before it has been read back. *Measured* is with the
-maker's own library on a simulated device, or with the software token itself; nothing was tried on hardware.
+The families of devices that seedless recognises, by the manufacturer and the model that a device
+reports and by the name of its driver. A device that is not here gets the settings of the last
+entry: every encoding is tried, and each attribute is read back. *Measured* is with the
+manufacturer's own library on a simulated device, or with the software token itself; nothing was
+tried on hardware.
 
-The largest message matters because Ed25519 hands the whole message to the device: a jwt over the ceiling is
+The largest message matters because Ed25519 signs the whole message: a jwt over the limit is
 refused before the PIN is asked.
 
 | family | signs | largest message | makes keys | PIN |

@@ -116,7 +116,9 @@ def test_the_text_of_a_ready_pair_goes_on_another_token_too(passes: Callable[...
     """)
 
 
-def test_a_marker_gives_as_many_tokens_as_it_says_or_one_for_each_label(passes: Callable[..., None]) -> None:
+def test_a_marker_gives_as_many_tokens_as_it_reports_or_one_for_each_label(
+    passes: Callable[..., None],
+) -> None:
     passes(
         """
     def test_two_without_a_marker(softhsm_tokens):

@@ -21,7 +21,7 @@ def no_softhsm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_find, "_MODULES", ())
 
 
-def test_without_softhsm_the_test_is_skipped_and_told_what_to_install(
+def test_without_softhsm_the_test_is_skipped_with_what_to_install(
     run_pytest: Callable[..., pytest.RunResult], no_softhsm: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_find, "install_hint", lambda: "apk add softhsm")

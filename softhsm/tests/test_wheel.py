@@ -36,7 +36,7 @@ def test_the_wheel_holds_the_package_with_its_types_and_no_tests(wheel: dict[str
     }
 
 
-def test_the_wheel_tells_pytest_and_needs_nothing_else(wheel: dict[str, str]) -> None:
+def test_the_wheel_reports_pytest_and_needs_nothing_else(wheel: dict[str, str]) -> None:
     (entry_points,) = (text for name, text in wheel.items() if name.endswith("entry_points.txt"))
     assert entry_points == "[pytest11]\nsofthsm = pytest_softhsm.plugin\n"
     (metadata,) = (text.splitlines() for name, text in wheel.items() if name.endswith("/METADATA"))

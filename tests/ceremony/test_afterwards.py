@@ -50,7 +50,7 @@ def test_a_past_ceremony_is_computed_anew_and_every_byte_agrees(held: Cli) -> No
     assert shown.endswith("recomputed  every byte agrees\ncompare with paper: request, policy, transcript\n")
 
 
-def test_a_ceremony_that_comes_out_otherwise_is_told_with_its_place(held: Cli) -> None:
+def test_a_ceremony_that_comes_out_otherwise_is_reported_with_its_place(held: Cli) -> None:
     words = check_of(held)
     path = folder(held) / "result.json"
     path.write_text(path.read_text().replace('"present":[]', '"present":["Eve"]'))
@@ -83,12 +83,12 @@ def test_a_key_that_has_gone_is_missing(held: Cli) -> None:
     assert {row["public_key"]: row["state"] for row in done.data["keys"]}[account] == "missing"
 
 
-def test_without_tokens_the_inventory_says_what_the_transcripts_say(held: Cli) -> None:
+def test_without_tokens_the_inventory_reports_what_the_transcripts_report(held: Cli) -> None:
     rows = held.ok("ceremony", "inventory", "--offline", "--json", SEEDLESS_MODULE="/nowhere.so").data["keys"]
     assert {row["state"] for row in rows} == {"not looked for"}
 
 
-def test_where_no_ceremony_was_held_that_is_said(cli: Cli) -> None:
+def test_where_no_ceremony_was_held_that_is_reported(cli: Cli) -> None:
     done = cli.run("ceremony", "inventory")
     assert (done.code, done.out) == (2, "")
     assert "no ceremony was held here" in done.err

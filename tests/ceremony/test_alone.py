@@ -96,7 +96,9 @@ def test_the_words_are_in_rows_that_the_terminal_can_show(
         assert f"           {row}\r\n" in terminal.said
 
 
-def test_the_words_are_typed_and_a_wrong_one_is_told_and_asked_again(cli: Cli, request_file: Path) -> None:
+def test_the_words_are_typed_and_a_wrong_one_is_reported_and_asked_again(
+    cli: Cli, request_file: Path
+) -> None:
     shown = cli.ok("ceremony", "review", str(request_file), "--json").data
     rows = words.rows(bytes.fromhex(shown["request"]))
     result = cli.home / "result.json"
@@ -177,7 +179,7 @@ def test_two_different_entries_of_a_new_pin_are_asked_for_again(cli: Cli) -> Non
     assert terminal.end() == 0
 
 
-def test_a_witness_whose_token_is_not_there_is_told_before_any_word_is_typed(
+def test_a_witness_whose_token_is_not_there_is_reported_before_any_word_is_typed(
     cli: Cli, request_file: Path
 ) -> None:
     ada = cli.ok("key", "new", "--role", "user", "--name", "ada", "--json").data["public_key"]

@@ -141,7 +141,7 @@ def test_a_result_whose_last_entries_are_cut_off_is_false_and_does_not_come_out_
             assert not recompute(request, cut).agrees
 
 
-def test_a_witness_is_told_that_others_can_read_the_file_of_the_key(hall: Hall, cli: Cli) -> None:
+def test_a_witness_is_reported_that_others_can_read_the_file_of_the_key(hall: Hall, cli: Cli) -> None:
     now = int(time.time())
     new = Change(hall.account_draft(hall.billing, "BILLING", now - 50), None, "new account", ("BILLING",))
     operator = hall.operator_jwt(at=now - 100)

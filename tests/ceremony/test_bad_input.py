@@ -233,7 +233,7 @@ def test_a_request_of_a_minute_ahead_is_right(hall: Hall) -> None:
     assert codes(judged(hall, hall.request(), now=T0 + 40)) == []
 
 
-def test_a_machine_without_a_ledger_wants_it_to_be_said(hall: Hall) -> None:
+def test_a_machine_without_a_ledger_requires_it_to_be_reported(hall: Hall) -> None:
     assert codes(judged(hall, hall.request(), first_use=())) == ["R011", "R009"]
     operator, orders = str(hall.operator.public_key), str(hall.orders.public_key)
     assert codes(judged(hall, hall.request(), first_use=(operator,))) == ["R009"]
@@ -316,7 +316,7 @@ def test_the_ledger_of_this_machine_decides_and_nothing_lifts_it(after_one: Hall
     assert sentence in report.errors[0].text
 
 
-def test_a_predecessor_that_was_signed_elsewhere_since_wants_its_key_to_be_named(after_one: Hall) -> None:
+def test_a_predecessor_that_was_signed_elsewhere_since_requires_its_key_to_be_named(after_one: Hall) -> None:
     newer = after_one.account_jwt(after_one.orders, "ORDERS", at=T0 + 500)
     request, orders = next_request(after_one, newer), str(after_one.orders.public_key)
     report = judged(after_one, request, now=T0 + 1100, first_use=())
@@ -411,7 +411,7 @@ def _other(hall: Hall) -> Any:  # noqa: ANN401 - a Ledger
 
 
 @pytest.mark.parametrize("name", WITNESSED)
-def test_the_policy_says_which_witnesses_count(hall: Hall, name: str) -> None:
+def test_the_policy_reports_which_witnesses_count(hall: Hall, name: str) -> None:
     make, sentence = WITNESSED[name]
     with pytest.raises(SeedlessError) as caught:
         witnessed(hall, *make(hall))
@@ -419,7 +419,7 @@ def test_the_policy_says_which_witnesses_count(hall: Hall, name: str) -> None:
     assert list(hall.folder.rglob("transcript.jsonl")) == []
 
 
-def test_a_statement_of_a_witness_is_counted_where_no_policy_wants_one(hall: Hall) -> None:
+def test_a_statement_of_a_witness_is_counted_where_no_policy_requires_one(hall: Hall) -> None:
     review_context = hall.review_context(hall.request())
     with pytest.raises(Refused, match="is no witness of the policy"):
         hall.sit(review_context, hall.statement(review_context, hall.ada))

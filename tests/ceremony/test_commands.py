@@ -153,7 +153,7 @@ def test_a_check_of_an_interrupted_ceremony_ends_with_3(running: Gap) -> None:
     assert "transcript[" in done.data["text"]
 
 
-def test_keygen_tells_what_the_driver_says_and_pins_operator_and_token(founded: Gap) -> None:
+def test_keygen_reports_what_the_driver_reports_and_pins_operator_and_token(founded: Gap) -> None:
     policy = (founded.offline.home / "policy.toml").read_text()
     made = founded.online.ok("ceremony", "keys", founded.path(founded.online, "keys.json"), "--json").data[
         "keys"
@@ -190,7 +190,7 @@ def test_a_review_opens_no_token_and_asks_for_no_pin(founded: Gap) -> None:
     assert pages[1].startswith("BEFORE THE CEREMONY\n\nread\n[ ] this program: ")
 
 
-def test_a_checklist_has_empty_rows_for_the_words_and_tells_nothing_to_compare_with(founded: Gap) -> None:
+def test_a_checklist_has_empty_rows_for_the_words_and_reports_nothing_to_compare_with(founded: Gap) -> None:
     made = founded.prepare("first.plan", "first.json")
     page = founded.offline.home / "checklist.txt"
     request = founded.path(founded.offline, "first.json")
@@ -206,7 +206,7 @@ def test_a_checklist_has_empty_rows_for_the_words_and_tells_nothing_to_compare_w
     assert text.count("________________ ________________ ________________ ________________\n") == 8
 
 
-def test_a_review_that_finds_something_ends_with_3_and_says_it_first(running: Gap) -> None:
+def test_a_review_that_finds_something_ends_with_3_and_reports_it_first(running: Gap) -> None:
     running.prepare("first.plan", "again.json")
     done = running.offline.run("ceremony", "review", running.path(running.offline, "again.json"))
     assert done.code == 3
@@ -251,7 +251,7 @@ SIGNING: dict[str, tuple[tuple[str, ...], int, str]] = {
 
 
 @pytest.mark.parametrize("name", SIGNING)
-def test_without_a_terminal_a_ceremony_wants_its_digest_and_its_clock(founded: Gap, name: str) -> None:
+def test_without_a_terminal_a_ceremony_requires_its_digest_and_its_clock(founded: Gap, name: str) -> None:
     made = founded.prepare("first.plan", "first.json")
     more, code, sentence = SIGNING[name]
     more = tuple(made["request"] if word == "DIGEST" else word for word in more)

@@ -179,7 +179,9 @@ def test_a_request_that_expires_while_people_are_asked_is_not_signed(hall: Hall)
     assert not (hall.folder / "ledger.json").exists()
 
 
-def test_a_ceremony_that_has_signed_is_finished_after_the_expiry_and_review_says_so_too(hall: Hall) -> None:
+def test_a_ceremony_that_has_signed_is_finished_after_the_expiry_and_review_reports_it_too(
+    hall: Hall,
+) -> None:
     interrupted(hall, after=1)
     late = hall.review_context(hall.request(), now=T0 + 100 + 8 * DAY)
     then = offline.resumed(late, hall.run(late).folder)
@@ -187,7 +189,7 @@ def test_a_ceremony_that_has_signed_is_finished_after_the_expiry_and_review_says
     assert hall.check(hall.request().data, hall.sit(late)).verdict is CeremonyVerdict.COMPLETE
 
 
-def test_a_clock_that_was_set_back_since_the_interruption_is_told(hall: Hall) -> None:
+def test_a_clock_that_was_set_back_since_the_interruption_is_reported(hall: Hall) -> None:
     interrupted(hall, after=1)
     early = hall.review_context(hall.request(), now=T0 + 150)
     with pytest.raises(Refused, match="and this ceremony was interrupted at 2027-01-15 08:03:20 UTC"):
@@ -396,7 +398,7 @@ def test_a_ceremony_that_has_signed_nothing_or_is_of_another_operator_is_not_unf
 
 
 @pytest.mark.parametrize("name", ["transcript.jsonl", "request.json"])
-def test_an_unfinished_ceremony_whose_files_are_damaged_is_told(hall: Hall, name: str) -> None:
+def test_an_unfinished_ceremony_whose_files_are_damaged_is_reported(hall: Hall, name: str) -> None:
     interrupted(hall, after=1)
     (path,) = hall.folder.rglob(name)
     path.write_text("x\n")

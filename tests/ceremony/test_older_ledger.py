@@ -143,7 +143,7 @@ def test_a_ledger_that_begins_anew_knows_the_results_that_lie_here(restored: tup
     assert review_context(hall, fourth, T0 + 3100).judge().errors == ()
 
 
-def test_a_result_that_cannot_be_read_is_told(restored: tuple[Hall, Any, Any]) -> None:
+def test_a_result_that_cannot_be_read_is_reported(restored: tuple[Hall, Any, Any]) -> None:
     hall, first, second = restored
     path = hall.folder / "ceremonies" / second.request.digest / "result.json"
     for data in (b"x\n", documents.to_bytes(json.loads(path.read_bytes()) | {"transcript": []})):

@@ -36,7 +36,7 @@ def test_a_ceremony_that_follows_another_comes_out_again(hall: Hall) -> None:
     assert recompute(request.data, held).agrees
 
 
-def test_a_result_without_its_end_is_told(hall: Hall) -> None:
+def test_a_result_without_its_end_is_reported(hall: Hall) -> None:
     request, held = hall.held()
     entries = json.loads(held)["transcript"]
     lines = b"".join(documents.to_bytes(entry) for entry in entries[:-1])
@@ -44,7 +44,7 @@ def test_a_result_without_its_end_is_told(hall: Hall) -> None:
         recompute(request, lines)
 
 
-def test_what_the_judgement_never_said_is_seen_though_hashes_and_receipts_are_right(hall: Hall) -> None:
+def test_what_the_judgement_never_reported_is_seen_though_hashes_and_receipts_are_right(hall: Hall) -> None:
     data, held = hall.held()
     request, entries = parse(data), []
     for entry in json.loads(held)["transcript"]:

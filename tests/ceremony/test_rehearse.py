@@ -65,7 +65,7 @@ def test_what_a_rehearsal_makes_is_marked_and_refused(asked: tuple[Cli, Path]) -
     assert "REHEARSAL" in accepted.err or "rehearsal" in accepted.err
 
 
-def test_the_end_says_what_the_real_ceremony_will_need(asked: tuple[Cli, Path]) -> None:
+def test_the_end_reports_what_the_real_ceremony_will_need(asked: tuple[Cli, Path]) -> None:
     cli, request = asked
     done = cli.child("ceremony", "rehearse", str(request))
     assert done.code == 0, done
@@ -74,7 +74,9 @@ def test_the_end_says_what_the_real_ceremony_will_need(asked: tuple[Cli, Path]) 
     assert "signatures  3, and 3 for the receipts" in done.err
 
 
-def test_a_request_that_would_be_refused_is_rehearsed_all_the_same_and_told(asked: tuple[Cli, Path]) -> None:
+def test_a_request_that_would_be_refused_is_rehearsed_all_the_same_and_reported(
+    asked: tuple[Cli, Path],
+) -> None:
     cli, request = asked
     (cli.store / "ledger.json").unlink()
     done = cli.child("ceremony", "rehearse", str(request), "--json")
@@ -83,7 +85,7 @@ def test_a_request_that_would_be_refused_is_rehearsed_all_the_same_and_told(aske
     assert "today the real request would be refused" in done.err
 
 
-def test_without_softhsm_the_sentence_says_what_to_install(asked: tuple[Cli, Path]) -> None:
+def test_without_softhsm_the_sentence_reports_what_to_install(asked: tuple[Cli, Path]) -> None:
     cli, request = asked
     done = cli.child("ceremony", "rehearse", str(request), "--softhsm", "/nowhere.so")
     assert done.code == 4

@@ -97,7 +97,7 @@ def test_a_policy_that_pins_another_operator_is_found(hall: Hall) -> None:
     assert text.startswith(f"transcript[1].policy pins {stranger}, and not {hall.operator.public_key}")
 
 
-def test_a_policy_that_wants_witnesses_who_did_not_sign_is_found(hall: Hall) -> None:
+def test_a_policy_that_requires_witnesses_who_did_not_sign_is_found(hall: Hall) -> None:
     policy = hall.policy(hall.witnessed_policy_text).canonical.decode()
     assert told(hall, hall.request(), policy=policy) == (
         CeremonyVerdict.FALSE,
@@ -169,7 +169,7 @@ LIFTED: dict[str, tuple[str, CeremonyVerdict, str]] = {
 
 
 @pytest.mark.parametrize("name", LIFTED)
-def test_what_nobody_may_lift_is_not_lifted_by_a_transcript_that_says_so(hall: Hall, name: str) -> None:
+def test_what_nobody_may_waive_is_not_waived_by_a_transcript_that_lists_it(hall: Hall, name: str) -> None:
     waived, expected, sentence = LIFTED[name]
     verdict, text = told(hall, odd_traffic(hall), waived=[waived])
     assert (verdict, text.startswith(sentence)) == (expected, True), text

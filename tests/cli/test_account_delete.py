@@ -50,7 +50,7 @@ def test_an_account_is_deleted_with_its_users_and_keeps_its_key(system: Cli) -> 
     assert system.ok("key", "show", subject, "--json").data["name"] == "ORDERS"
 
 
-def test_creds_are_removed_where_that_is_said(system: Cli) -> None:
+def test_creds_are_removed_where_that_is_requested(system: Cli) -> None:
     path = creds(system, "ORDERS")
     key = parse_creds(path.read_text()).jwt.claims.sub
     seed = system.store / f"keys/keys/U/{key[1:3]}/{key}.nk"
@@ -59,7 +59,7 @@ def test_creds_are_removed_where_that_is_said(system: Cli) -> None:
     assert not seed.exists()
 
 
-def test_creds_that_stay_are_told(system: Cli) -> None:
+def test_creds_that_stay_are_reported(system: Cli) -> None:
     done = system.ok("account", "delete", "ORDERS")
     assert done.out.startswith("account ORDERS: deleted, with 1 user\n")
     assert (

@@ -42,7 +42,7 @@ def stored(cli: Cli, name: str = "ORDERS") -> Stored:
     return read((cli.store / "stores/ACME/accounts" / name / f"{name}.jwt").read_text())
 
 
-def test_what_no_option_says_stays_and_the_jwt_is_later(orders: Cli) -> None:
+def test_what_no_option_names_stays_and_the_jwt_is_later(orders: Cli) -> None:
     before = stored(orders)
     done = orders.ok("account", "edit", "ORDERS", "--leaf-conns", "2", "--json")
     after = stored(orders)
@@ -280,7 +280,7 @@ def test_an_edit_that_changes_nothing_signs_nothing(orders: Cli, words: list[str
     assert orders.files() == files
 
 
-def test_an_edit_without_an_option_is_told_to_say_what(orders: Cli) -> None:
+def test_an_edit_without_an_option_names_the_options(orders: Cli) -> None:
     done = orders.run("account", "edit", "ORDERS")
     assert (done.code, done.err.splitlines()[0]) == (2, "error: nothing is to be changed")
 
@@ -376,7 +376,7 @@ def test_bearers_by_their_scope_count_too(orders: Cli) -> None:
     assert (done.code, "locks out 1 user: web" in done.err) == (2, True)
 
 
-def test_a_plan_with_a_new_key_says_how_to_make_it_first(orders: Cli) -> None:
+def test_a_plan_with_a_new_key_reports_how_to_make_it_first(orders: Cli) -> None:
     plan = str(orders.home / "sk.plan")
     done = orders.run("account", "edit", "ORDERS", "--sk", "generate", "--plan", plan)
     assert done.code == 2

@@ -123,14 +123,14 @@ def test_pruning_removes_users_with_their_creds_and_accounts(system: Cli) -> Non
     assert system.ok("apply", file(system, left), "--prune", "--plan-only").out == "nothing differs\n"
 
 
-def test_what_is_pruned_is_told_before(system: Cli) -> None:
+def test_what_is_pruned_is_reported_before(system: Cli) -> None:
     system.ok("apply", file(system))
     told = system.run("apply", file(system, "[accounts.ORDERS]"), "--prune", "--plan-only").err
     assert "account AUDIT (removed: tenants.toml does not name it)" in told
 
 
 @pytest.mark.parametrize("words", [["--plan-only"], ["--dry-run"]], ids=["plan-only", "dry-run"])
-def test_creds_that_would_go_are_told_before(system: Cli, words: list[str]) -> None:
+def test_creds_that_would_go_are_reported_before(system: Cli, words: list[str]) -> None:
     system.ok("apply", file(system))
     creds = system.store / "keys/creds/ACME/ORDERS/clerk.creds"
     key = system.ok("user", "show", "-a", "ORDERS", "clerk", "--json").data["subject"]
@@ -142,7 +142,7 @@ def test_creds_that_would_go_are_told_before(system: Cli, words: list[str]) -> N
     assert done.data["files_removed"] == [str(creds), str(seed)]
 
 
-def test_an_account_that_imports_from_a_pruned_one_is_told(system: Cli) -> None:
+def test_an_account_that_imports_from_a_pruned_one_is_reported(system: Cli) -> None:
     system.ok("apply", file(system))
     told = system.run("apply", file(system, "[accounts.AUDIT]"), "--prune", "--plan-only").err
     assert "warning: AUDIT imports from ORDERS, removed by this\n" in told
@@ -187,7 +187,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("text", "code", "sentence"), WRONG.values(), ids=WRONG)
-def test_bad_input_is_told_and_nothing_is_signed(
+def test_bad_input_is_reported_and_nothing_is_signed(
     system: Cli, text: str | None, code: int, sentence: str
 ) -> None:
     files = system.files()

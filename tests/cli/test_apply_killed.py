@@ -126,7 +126,7 @@ def test_jobs_are_as_many_sessions_and_sign_the_same_bytes(
     assert recorded(three) == recorded(one)
 
 
-def test_progress_is_told_where_there_is_no_terminal(system: Cli) -> None:
+def test_progress_is_reported_where_there_is_no_terminal(system: Cli) -> None:
     told = system.ok("apply", str(system.home / "tenants.toml")).err
     assert re.findall(r"^signed: \d+ of \d+$", told, re.MULTILINE)[-1] == f"signed: {COUNT} of {COUNT}"
 

@@ -34,7 +34,7 @@ token = "pkcs11:token=nowhere"
     return cli
 
 
-def test_a_context_says_which_store_and_operator_are_meant(configured: Cli) -> None:
+def test_a_context_reports_which_store_and_operator_are_meant(configured: Cli) -> None:
     assert configured.ok("operator", "show", "--context", "other", "--json").data["name"] == "OTHER"
     assert configured.ok("operator", "show", "--json", SEEDLESS_CONTEXT="acme").data["name"] == "ACME"
 
@@ -77,7 +77,7 @@ def test_contexts_are_listed_and_shown(configured: Cli) -> None:
     ],
     ids=["unknown", "number", "relative", "no table"],
 )
-def test_a_context_that_is_not_written_right_is_told_with_its_place(
+def test_a_context_that_is_not_written_right_is_reported_with_its_place(
     configured: Cli, text: str, sentence: str
 ) -> None:
     (configured.home / "config.toml").write_text(text)

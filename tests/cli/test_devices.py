@@ -46,7 +46,7 @@ def test_a_blank_token_is_initialised_listed_and_used(blank: Cli) -> None:
     assert blank.child("operator", "add", "ACME", "--token", made["uri"]).code == 0
 
 
-def test_a_token_that_is_not_initialised_says_what_does_it(blank: Cli) -> None:
+def test_a_token_that_is_not_initialised_reports_what_does_it(blank: Cli) -> None:
     done = blank.child("operator", "add", "ACME", "--token", "pkcs11:model=SoftHSM%20v2")
     assert (done.code, done.out) == (4, "")
     assert "has to be initialised before it can be used\nhint: seedless token init does it\n" in done.err

@@ -87,7 +87,7 @@ def test_creds_and_jwts_are_compared_with_the_issuer_and_names_of_the_store(cli:
     assert done.out == f"narrows  revocation: added user app ({user}), issued until 2027-01-15 08:00:00 UTC\n"
 
 
-def test_files_that_cannot_be_read_are_told_by_name(cli: Cli) -> None:
+def test_files_that_cannot_be_read_are_reported_by_name(cli: Cli) -> None:
     cli.found_system()
     (cli.home / "x.jwt").write_text("a.b.c")
     done = cli.run("diff", str(cli.home / "x.jwt"))
@@ -112,7 +112,7 @@ def test_the_review_shows_what_widens_access_first_and_names_keys(cli: Cli) -> N
     assert lines[3].startswith("  issuer: operator ACME (O")
 
 
-def test_the_review_cannot_be_deceived_by_what_claims_say(cli: Cli) -> None:
+def test_the_review_cannot_be_deceived_by_what_claims_report(cli: Cli) -> None:
     cli.found_system()
     claims = claims_of(cli)
     claims["nats"]["description"] = "good\r\x1b[2Kevil \u202e"

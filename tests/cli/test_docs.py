@@ -18,7 +18,7 @@ def test_all_pages_are_listed(cli: Cli) -> None:
     assert listed == {f"{kind}/{path.stem}" for kind in kinds for path in (DOCS / kind).glob("*.md")}
 
 
-def test_the_list_says_how_a_page_is_read(cli: Cli) -> None:
+def test_the_list_reports_how_a_page_is_read(cli: Cli) -> None:
     assert cli.ok("docs").err == "one of them: seedless docs howto/rotate\n"
 
 

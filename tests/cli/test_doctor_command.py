@@ -24,7 +24,7 @@ def test_the_doctor_gives_an_object_with_the_same_lines(cli: Cli) -> None:
     assert what.count("throw-away key") == 2
 
 
-def test_the_doctor_makes_no_key_when_told(cli: Cli) -> None:
+def test_the_doctor_creates_no_key_with_no_key(cli: Cli) -> None:
     data = cli.ok("token", "doctor", "--no-key", "--json").data
     (line,) = [line for line in data["lines"] if line["what"] == "throw-away key"]
     assert line == {

@@ -42,7 +42,7 @@ def states(cli: Cli, *words: str) -> tuple[int, list[tuple[str, str]]]:
         pytest.param(["--within", "1y"], 3, [("ORDERS/app", "soon"), ("ORDERS", "soon")], id="two within"),
     ],
 )
-def test_the_first_to_expire_comes_first_and_the_code_says_whether_it_is_near(
+def test_the_first_to_expire_comes_first_and_the_code_reports_whether_it_is_near(
     system: Cli, words: list[str], code: int, listed: list[tuple[str, str]]
 ) -> None:
     assert states(system, *words) == (code, listed)
@@ -67,7 +67,7 @@ def test_the_activation_of_an_import_expires_too(system: Cli) -> None:
     assert done.out.splitlines()[1].startswith("activation  BILLING import orders.>  ")
 
 
-def test_a_damaged_file_is_told_and_the_rest_is_listed(system: Cli) -> None:
+def test_a_damaged_file_is_reported_and_the_rest_is_listed(system: Cli) -> None:
     (system.store / "stores/ACME/accounts/ORDERS/users/ever.jwt").write_text("eyJ")
     done = system.run("expirations", "--skip", "--json")
     assert done.code == 3
@@ -75,5 +75,5 @@ def test_a_damaged_file_is_told_and_the_rest_is_listed(system: Cli) -> None:
     assert len(done.data["expirations"]) == 2
 
 
-def test_nothing_near_is_said_in_words(system: Cli) -> None:
+def test_nothing_near_is_reported_in_words(system: Cli) -> None:
     assert system.ok("expirations", "--within", "1d").out == "nothing expires\n"

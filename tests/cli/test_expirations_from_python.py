@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DAY = 86_400
 
 
-def test_what_expires_first_comes_first_and_tells_whether_it_is_urgent(
+def test_what_expires_first_comes_first_and_reports_whether_it_is_urgent(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TOKEN_PIN", cli.token.pin)

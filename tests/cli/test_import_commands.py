@@ -75,7 +75,7 @@ def test_every_option_of_an_import_reaches_the_jwt(system: Cli) -> None:
 
 
 @pytest.mark.parametrize("way", ["text", "file", "bare file"])
-def test_an_activation_says_account_subject_and_kind(system: Cli, way: str) -> None:
+def test_an_activation_reports_account_subject_and_kind(system: Cli, way: str) -> None:
     text = leave(system)
     given = text
     if way != "text":
@@ -232,7 +232,7 @@ def test_leave_for_another_account_is_refused(system: Cli) -> None:
     )
 
 
-def test_two_imports_that_cannot_be_told_apart_are_named(system: Cli) -> None:
+def test_two_imports_that_cannot_be_distinguished_are_named(system: Cli) -> None:
     system.ok("account", "add", "THIRD")
     system.ok("account", "export", "add", "-a", "THIRD", "-s", "orders.>")
     for source in ("ORDERS", "THIRD"):

@@ -31,7 +31,7 @@ def orders(cli: Cli) -> Cli:
     return cli
 
 
-def test_a_user_gets_the_subjects_of_a_consumer_and_the_review_says_what_it_may_do(orders: Cli) -> None:
+def test_a_user_gets_the_subjects_of_a_consumer_and_the_review_reports_what_it_may_do(orders: Cli) -> None:
     words = (
         "user",
         "add",

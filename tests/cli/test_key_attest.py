@@ -130,7 +130,7 @@ def test_what_is_forged_is_refused_and_nothing_is_kept(cli: Cli, operator: str) 
     assert cli.files() == before
 
 
-def test_without_roots_an_inventory_entry_or_a_file_a_sentence_says_what_to_do(
+def test_without_roots_an_inventory_entry_or_a_file_a_sentence_reports_what_to_do(
     cli: Cli, operator: str
 ) -> None:
     done = cli.run("key", "attest", operator, "--no-token")

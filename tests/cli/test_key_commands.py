@@ -123,7 +123,7 @@ def test_a_key_that_the_token_has_is_refused(cli: Cli) -> None:
     assert f'has the key {KEY} already, as "account:OLD" (id 07)' in said
 
 
-def test_a_key_file_that_others_can_read_is_told(cli: Cli, tmp_path: Path) -> None:
+def test_a_key_file_that_others_can_read_is_reported(cli: Cli, tmp_path: Path) -> None:
     file = written(tmp_path / "ORDERS.nk", SEED, 0o644)
     done = cli.ok(*ORDERS, file, "--dry-run")
     assert f"warning: others on this machine can read {file}, and may have done so\n" in done.err
@@ -131,7 +131,7 @@ def test_a_key_file_that_others_can_read_is_told(cli: Cli, tmp_path: Path) -> No
     assert "warning" not in quiet.err
 
 
-def test_a_key_file_that_is_not_there_is_said_so(cli: Cli, tmp_path: Path) -> None:
+def test_a_key_file_that_is_not_there_is_reported_so(cli: Cli, tmp_path: Path) -> None:
     assert "cannot read" in refused(cli, *ORDERS, str(tmp_path / "none.nk"))
 
 
@@ -281,7 +281,7 @@ def test_a_key_is_not_deleted_without_its_name(cli: Cli, name: list[str], said: 
     assert keys_on(cli) == {(key, "SPARE", "present")}
 
 
-def test_the_name_is_asked_for_on_a_terminal_and_not_told(cli: Cli) -> None:
+def test_the_name_is_asked_for_on_a_terminal_and_not_reported(cli: Cli) -> None:
     key = spare(cli)
     for typed, code, left in (("other", 2, {(key, "SPARE", "present")}), ("SPARE", 0, set())):
         terminal = cli.terminal_for("key", "delete", key)
@@ -328,7 +328,7 @@ def test_a_lost_key_that_a_live_jwt_needs_is_marked_and_stays(cli: Cli) -> None:
     assert refused(cli, "key", "delete").count("no key is named") == 1
 
 
-def test_a_key_that_its_token_has_no_more_is_told_with_the_way_out(cli: Cli) -> None:
+def test_a_key_that_its_token_has_no_more_is_reported_with_the_way_out(cli: Cli) -> None:
     key = spare(cli)
     cli.ok("key", "delete", key, "--lost", "--name", "SPARE")
     cli.ok("key", "register", "--role", "account", "--name", "SPARE")

@@ -216,7 +216,7 @@ def test_half_a_key_is_removed_and_the_key_is_created_anew(cli: Cli, half: str) 
     assert not (cli.store / "pending-keys.json").exists()
 
 
-def test_a_damaged_file_of_pending_keys_is_told_before_a_key_is_created(cli: Cli) -> None:
+def test_a_damaged_file_of_pending_keys_is_reported_before_a_key_is_created(cli: Cli) -> None:
     cli.ok("operator", "add", "ACME", "--yes")
     (cli.store / "pending-keys.json").write_text('{"version": 1, "keys": [{"role": "king"}]}')
     done = cli.run("account", "add", "ORDERS", "--yes")

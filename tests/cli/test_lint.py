@@ -158,7 +158,7 @@ def test_the_server_is_asked_what_the_rules_do_not_know(cli: Cli) -> None:
     )
 
 
-def test_without_a_server_that_is_said(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_server_that_is_reported(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     path = cli.home / "s.conf"
     path.write_text("authorization { token: x }\nocsp { mode: red }\n")
     monkeypatch.setattr("sysconfig.get_path", lambda _: str(cli.home))
@@ -181,7 +181,7 @@ def test_jwts_creds_and_folders_are_known_by_what_they_are(filled: Cli) -> None:
     assert (done.code, done.err.splitlines()[0]) == (2, f"error: there is no file {filled.home}/nope")
 
 
-def test_a_creds_file_whose_seed_is_of_another_is_told(cli: Cli) -> None:
+def test_a_creds_file_whose_seed_is_of_another_is_reported(cli: Cli) -> None:
     cli.found_system()
     (creds,) = cli.store.rglob("app.creds")
     assert cli.run("lint", str(creds)).code == 0
@@ -216,7 +216,7 @@ def test_a_policy_is_asked_too(filled: Cli) -> None:
     assert {finding["code"] for finding in done.data["findings"]} == {"P001"}
 
 
-def test_progress_is_told_every_tenth_where_there_is_no_terminal(filled: Cli) -> None:
+def test_progress_is_reported_every_tenth_where_there_is_no_terminal(filled: Cli) -> None:
     users = filled.store / "stores/ACME/accounts/ORDERS/users"
     for number in range(250):
         key = PublicKey(Role.USER, number.to_bytes(32, "big"))

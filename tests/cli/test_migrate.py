@@ -149,7 +149,7 @@ def test_a_run_that_cannot_be_right_changes_nothing(
     assert everything(nsc) == before
 
 
-def test_where_nsc_has_no_store_the_folder_to_name_is_said(cli: Cli) -> None:
+def test_where_nsc_has_no_store_the_folder_to_name_is_reported(cli: Cli) -> None:
     done = cli.run("migrate", "nsc", "--data-dir", str(cli.home / "stores"))
     assert (done.code, done.out) == (1, "")
     assert "there is no store of nsc in " in done.err

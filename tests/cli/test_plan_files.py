@@ -86,7 +86,7 @@ def test_a_plan_that_is_signed_twice_signs_nothing_the_second_time(cli: Cli, pla
         pytest.param([], 2, "not confirmed: run it on a terminal, or add --yes", id="nobody to ask"),
     ],
 )
-def test_a_plan_is_signed_only_where_its_digest_is_said(
+def test_a_plan_is_signed_only_where_its_digest_is_given(
     cli: Cli, plan: dict[str, Any], words: list[str], code: int, sentence: str
 ) -> None:
     done = cli.run("sign", "--plan", plan["plan"], *words, asks=True)
@@ -113,7 +113,7 @@ def test_a_plan_is_refused_where_the_store_has_changed_since(cli: Cli, plan: dic
 
 
 @pytest.mark.parametrize("words", [("show",), ("diff",), ("sign",)], ids=" ".join)
-def test_who_shows_a_plan_as_a_jwt_is_told_what_shows_it(
+def test_a_plan_shown_as_a_jwt_names_the_command_that_shows_it(
     cli: Cli, plan: dict[str, Any], words: tuple[str, ...]
 ) -> None:
     done = cli.run(*words, plan["plan"])
@@ -122,7 +122,7 @@ def test_who_shows_a_plan_as_a_jwt_is_told_what_shows_it(
     assert f"seedless sign --plan {plan['plan']} --dry-run" in done.err
 
 
-def test_a_plan_whose_key_nobody_has_made_says_how_to_make_it(cli: Cli) -> None:
+def test_a_plan_whose_key_nobody_has_made_reports_how_to_make_it(cli: Cli) -> None:
     cli.found_system()
     done = cli.run("account", "add", "NEW", "--plan", str(cli.home / "new.plan"))
     assert done.code == 2

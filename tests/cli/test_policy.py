@@ -38,12 +38,12 @@ def digest(cli: Cli, path: str) -> str:
     return found
 
 
-def test_a_policy_that_is_right_is_told_with_its_digest(founded: Cli) -> None:
+def test_a_policy_that_is_right_is_reported_with_its_digest(founded: Cli) -> None:
     done = founded.ok("policy", "check", pinned(founded))
     assert re.fullmatch(r"sha256 [0-9a-f]{64}\n", done.out)
 
 
-def test_a_policy_that_is_wrong_is_told_with_the_place(founded: Cli) -> None:
+def test_a_policy_that_is_wrong_is_reported_with_the_place(founded: Cli) -> None:
     done = founded.run("policy", "check", pinned(founded, "tokns = []\n"))
     assert done.code == 1
     assert "policy.toml: tokns is no key of a policy, did you mean tokens?" in done.err

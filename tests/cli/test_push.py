@@ -78,7 +78,7 @@ def test_an_account_older_than_what_is_there_is_refused_and_nothing_is_written(
     assert cli.run("push", "--all", "--force", "--dir", str(folder)).code == 3
 
 
-def test_a_damaged_account_is_told_and_the_others_are_pushed(cli: Cli, folder: Path) -> None:
+def test_a_damaged_account_is_reported_and_the_others_are_pushed(cli: Cli, folder: Path) -> None:
     (cli.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt").write_text("eyJ")
     done = cli.run("push", "--all", "--dir", str(folder))
     assert (done.code, done.out) == (3, f"SYS: new, on {folder}\n")
@@ -144,7 +144,7 @@ def test_prune_renames_what_the_store_does_not_have(cli: Cli, folder: Path) -> N
     assert f"{key}.jwt" not in held(folder)
 
 
-def test_an_account_that_is_pushed_anew_is_not_told_to_be_back(cli: Cli, folder: Path) -> None:
+def test_an_account_that_is_pushed_anew_is_not_reported_to_be_back(cli: Cli, folder: Path) -> None:
     old = (cli.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt").read_text()
     cli.ok("push", "--all", "--dir", str(folder))
     cli.ok("account", "delete", "ORDERS", "--remote", "--dir", str(folder))

@@ -170,7 +170,7 @@ def uris(cli: Cli) -> list[str]:
     return sorted({row["uri"].partition(";object=")[0] for row in rows})
 
 
-def test_a_token_without_a_key_is_told_with_those_that_have_some(
+def test_a_token_without_a_key_is_reported_with_those_that_have_some(
     cli: Cli, spare: pytest_softhsm.Token
 ) -> None:
     refused = cli.run("recovery", "drill", "NOBODY")

@@ -121,7 +121,7 @@ def test_the_second_phase_is_refused_while_a_user_is_by_the_old_key(cli: Cli, ol
     cli.ok(*ROTATE, "--finish", ALONE)
 
 
-def test_the_second_phase_wants_to_ask_the_servers(cli: Cli, old: str) -> None:
+def test_the_second_phase_requires_to_ask_the_servers(cli: Cli, old: str) -> None:
     cli.ok(*ROTATE)
     done = cli.run(*ROTATE, "--finish")
     assert (done.code, old in keys_of(cli)) == (2, True)
@@ -231,7 +231,7 @@ def test_a_rotation_that_is_not_clear_is_refused(cli: Cli, old: str, words: list
     assert cli.files() == files
 
 
-def test_an_account_without_a_signing_key_is_told_so(cli: Cli) -> None:
+def test_an_account_without_a_signing_key_is_reported_so(cli: Cli) -> None:
     cli.found_system()
     done = cli.run(*ROTATE)
     assert (done.code, done.out) == (2, "")
@@ -262,7 +262,7 @@ def test_the_first_phase_goes_through_a_plan_file(cli: Cli, old: str) -> None:
     assert cli.ok(*ROTATE, "--json").data["signed"] == []
 
 
-def test_an_emergency_does_both_at_once_and_says_whom_it_locks_out(cli: Cli, old: str) -> None:
+def test_an_emergency_does_both_at_once_and_reports_whom_it_locks_out(cli: Cli, old: str) -> None:
     done = cli.ok(*ROTATE, "--emergency", "--key", old, "--json")
     assert "this locks out, until they have their new creds: ops, pay" in done.err
     assert (done.data["stage"], keys_of(cli)) == ("finished", [done.data["new"]])
@@ -278,7 +278,7 @@ def test_an_emergency_again_does_away_with_no_other_key(cli: Cli, old: str) -> N
 
 
 @pytest.mark.parametrize("words", [[], ["--key", "service"]], ids=["no key", "a role"])
-def test_an_emergency_wants_to_know_its_key(cli: Cli, old: str, words: list[str]) -> None:
+def test_an_emergency_requires_to_know_its_key(cli: Cli, old: str, words: list[str]) -> None:
     done = cli.run(*ROTATE, "--emergency", *words)
     assert (done.code, keys_of(cli)) == (2, [old])
     assert "an emergency is about one key, and none is named" in done.err
@@ -346,7 +346,7 @@ def test_the_second_phase_is_refused_while_an_import_lives_by_the_old_key(
     cli.ok(*ROTATE, "--finish", ALONE)
 
 
-def test_a_plan_file_holds_no_activations_and_says_so(cli: Cli, old: str, leave: str) -> None:
+def test_a_plan_file_holds_no_activations_and_reports_it(cli: Cli, old: str, leave: str) -> None:
     cli.ok("key", "new", "--role", "account", "--name", f"ORDERS after {old[:12]}")
     path = str(cli.home / "rotation.plan")
     done = cli.ok(*ROTATE, "--plan", path, "--json")

@@ -72,7 +72,7 @@ def test_without_it_the_accounts_of_the_old_key_are_signed_by_the_new_one(cli: C
     assert old not in {entry for entry in operator(cli)["claims"]["nats"].values() if isinstance(entry, str)}
 
 
-def test_it_is_later_than_before_and_says_the_rest_as_before(cli: Cli, old: str) -> None:
+def test_it_is_later_than_before_and_reports_the_rest_as_before(cli: Cli, old: str) -> None:
     before = operator(cli)
     after = cli.ok(*REISSUE, KEEP, "--json").data
     assert after["issued_at"] > before["issued_at"]

@@ -43,7 +43,7 @@ def test_the_first_step_lists_both_keys_and_signs_no_account(cli: Cli, old: str)
     assert set(issuers(cli).values()) == {old}
 
 
-def test_the_second_step_wants_servers_that_trust_the_new_key_or_somebody_who_vouches(
+def test_the_second_step_requires_servers_that_trust_the_new_key_or_somebody_who_vouches(
     cli: Cli, old: str
 ) -> None:
     new = cli.ok(*ROTATE, "--json").data["new"]

@@ -62,7 +62,7 @@ def test_a_jwt_is_signed_again_with_the_same_claims_at_a_later_time(cli: Cli) ->
     assert after.issued_at > before["issued_at"]
 
 
-def test_nothing_is_recorded_unless_that_is_said(cli: Cli) -> None:
+def test_nothing_is_recorded_unless_that_is_requested(cli: Cli) -> None:
     cli.found_system()
     before = cli.files()
     jwt = cli.ok("account", "show", "ORDERS", "--json").data["jwt"]
@@ -218,7 +218,7 @@ def test_a_jwt_from_the_future_stops_its_successor(cli: Cli) -> None:
         pytest.param("a.b.c", "", id="a jwt in form only"),
     ],
 )  # fmt: skip
-def test_claims_that_are_not_right_are_told_with_their_file_and_place(
+def test_claims_that_are_not_right_are_reported_with_their_file_and_place(
     cli: Cli, claims: object, sentence: str
 ) -> None:
     cli.ok("operator", "add", "ACME")

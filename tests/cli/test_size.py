@@ -53,7 +53,7 @@ def test_the_same_jwt_is_signed_by_a_token_without_a_ceiling(cli: Cli) -> None:
     assert large_account(cli)[0] == 0
 
 
-def test_a_clock_behind_the_newest_jwt_of_the_store_is_told(
+def test_a_clock_behind_the_newest_jwt_of_the_store_is_reported(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cli.ok("operator", "add", "ACME")

@@ -137,7 +137,7 @@ def test_colours_are_for_terminals(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=["NO_COLOR", "dumb"])
-def test_a_terminal_gets_no_colours_where_they_are_not_wanted(cli: Cli, env: dict[str, str]) -> None:
+def test_a_terminal_gets_no_colours_where_they_are_not_required(cli: Cli, env: dict[str, str]) -> None:
     quiet = dataclasses.replace(cli, env=cli.env | env)
     quiet.ok("operator", "add", "ACME")
     for words, code in ((("account", "show", "X"), 2), (("operator", "edit", "--tag", "a", "--dry-run"), 0)):
@@ -174,7 +174,7 @@ def test_quiet_shows_what_a_person_is_asked_about(cli: Cli) -> None:
     assert terminal.end() != 0
 
 
-def test_a_version_is_told(cli: Cli) -> None:
+def test_a_version_is_reported(cli: Cli) -> None:
     assert cli.ok("--version").out.startswith("seedless 0.")
 
 
@@ -216,7 +216,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("case", MISTAKES)
-def test_a_mistake_in_the_command_is_told_with_what_to_do(cli: Cli, case: str) -> None:
+def test_a_mistake_in_the_command_is_reported_with_what_to_do(cli: Cli, case: str) -> None:
     words, message, hint = MISTAKES[case]
     cli.ok("operator", "add", "ACME")
     before = cli.files()

@@ -314,7 +314,7 @@ def test_a_jwt_with_one_changed_letter_does_not_verify(cli: Cli) -> None:
     assert shown.err.startswith(f"error: {file}: ")
 
 
-def test_an_expired_user_is_told_by_verify(cli: Cli) -> None:
+def test_an_expired_user_is_reported_by_verify(cli: Cli) -> None:
     cli.found_system()
     cli.ok("user", "add", "-a", "ORDERS", "brief", "--expiry", "1s")
     time.sleep(1.1)
@@ -370,7 +370,7 @@ def test_the_server_configuration_goes_into_a_file(cli: Cli, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("flags", [[], ["--mem-resolver", "--nkey", OWN_USER]], ids=["none", "two"])
-def test_one_kind_of_server_configuration_is_wanted(cli: Cli, flags: list[str]) -> None:
+def test_one_kind_of_server_configuration_is_required(cli: Cli, flags: list[str]) -> None:
     done = cli.run("server", "config", *flags)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("error: one kind of configuration is wanted\nhint: --mem-resolver")

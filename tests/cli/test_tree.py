@@ -62,16 +62,16 @@ def test_a_dot_picture_is_drawn_by_graphviz_as_it_stands(traders: Cli) -> None:
     assert {"operator ACME", 'account SHOP "1"', "account TAKER <b>", "news.>", "stream news.>"} <= texts
 
 
-def test_without_graphviz_svg_says_what_to_install(traders: Cli) -> None:
+def test_without_graphviz_svg_reports_what_to_install(traders: Cli) -> None:
     done = traders.run("tree", "--format", "svg", PATH="/nowhere")
     assert (done.code, done.out) == (2, "")
     assert "install Graphviz, or take --format dot" in done.err
 
 
-def test_a_signing_key_on_a_token_has_its_name_in_every_form(desk: Cli) -> None:
-    desk.ok("operator", "add", "ACME", "--generate-signing-key")
-    (key,) = desk.ok("tree", "--json").data["signing_keys"]
+def test_a_signing_key_on_a_token_has_its_name_in_every_form(cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME", "--generate-signing-key")
+    (key,) = cli.ok("tree", "--json").data["signing_keys"]
     assert (key["name"], key["on_token"]) == ("ACME signing", True)
-    assert f"signing key ACME signing ({key['key'][:12]}…)  on a token" in desk.ok("tree").out
-    assert f'"signing key ACME signing<br>{key["key"][:12]}…' in desk.ok("tree", "--format", "mermaid").out
-    assert f'"signing key ACME signing\\n{key["key"][:12]}…' in desk.ok("tree", "--format", "dot").out
+    assert f"signing key ACME signing ({key['key'][:12]}…)  on a token" in cli.ok("tree").out
+    assert f'"signing key ACME signing<br>{key["key"][:12]}…' in cli.ok("tree", "--format", "mermaid").out
+    assert f'"signing key ACME signing\\n{key["key"][:12]}…' in cli.ok("tree", "--format", "dot").out

@@ -44,7 +44,7 @@ def old_account(folder: Path) -> Path:
     return path
 
 
-def test_a_jwt_of_version_1_is_signed_again_only_when_somebody_says_so(cli: Cli) -> None:
+def test_a_jwt_of_version_1_is_signed_again_only_on_request(cli: Cli) -> None:
     seed = cli.home / "operator.nk"
     seed.write_text(OPERATOR.reveal())
     cli.ok("key", "import", "--role", "operator", "--name", "ACME", str(seed))

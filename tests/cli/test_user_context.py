@@ -36,7 +36,7 @@ def test_a_context_names_the_servers_and_the_creds_where_nats_looks_for_it(syste
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_the_options_say_name_servers_and_place(system: Cli) -> None:
+def test_the_options_report_name_servers_and_place(system: Cli) -> None:
     context(system, "--name", "shop", "--url", "tls://c", XDG_CONFIG_HOME=str(system.home / "xdg"))
     assert json.loads((system.home / "xdg/nats/context/shop.json").read_text())["url"] == "tls://c"
     context(system, "-o", str(system.home / "here.json"), "--description", "Orders")
@@ -71,7 +71,7 @@ def test_what_cannot_be_is_a_sentence(system: Cli, words: list[str], sentence: s
     assert done.err.startswith(f"error: {sentence}")
 
 
-def test_an_operator_without_servers_wants_an_url(cli: Cli) -> None:
+def test_an_operator_without_servers_requires_an_url(cli: Cli) -> None:
     cli.found_system()
     done = cli.run("user", "context", "-a", "ORDERS", "app")
     assert done.code == 2

@@ -75,7 +75,7 @@ def test_a_user_that_has_expired_is_not_revoked_and_nothing_is_signed(
     ("flag", "revoked"),
     [pytest.param("--no-revoke", [], id="no"), pytest.param("--revoke", ["app", "shop"], id="yes")],
 )
-def test_revocation_is_as_it_is_said(system: Cli, flag: str, revoked: list[str]) -> None:
+def test_revocation_is_as_it_is_reported(system: Cli, flag: str, revoked: list[str]) -> None:
     keys = {name: user(system, name).claims.sub for name in ("app", "shop")}
     assert delete(system, "app", "shop", flag, "--json").data["revoked"] == revoked
     assert set(account(system).claims.body.revocations) == {keys[name] for name in revoked}
@@ -183,7 +183,7 @@ def test_nobody_is_deleted_when_one_is_unknown(system: Cli) -> None:
     assert system.files() == before
 
 
-def test_what_stays_and_what_servers_do_not_know_yet_is_told(system: Cli) -> None:
+def test_what_stays_and_what_servers_do_not_know_yet_is_reported(system: Cli) -> None:
     system.ok("user", "add", "-a", "ORDERS", "clerk", "--on-token")
     key = user(system, "clerk").claims.sub
     done = delete(system, "clerk")

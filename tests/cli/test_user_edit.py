@@ -88,7 +88,7 @@ def test_an_edit_that_changes_nothing_signs_nothing(system: Cli) -> None:
     assert system.files() == before
 
 
-def test_an_edit_without_options_says_that_there_is_nothing_to_do(system: Cli) -> None:
+def test_an_edit_without_options_reports_that_there_is_nothing_to_do(system: Cli) -> None:
     done = system.run("user", "edit", "-a", "ORDERS", "app")
     assert (done.code, done.err) == (
         2,

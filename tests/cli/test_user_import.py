@@ -104,7 +104,7 @@ def test_a_jwt_of_another_kind_is_a_sentence(system: Cli) -> None:
     assert done.err.startswith("error: stdin: this is a jwt of kind account, and not a user's\n")
 
 
-def test_what_the_rules_say_against_a_user_stands_against_its_import(system: Cli) -> None:
+def test_a_finding_about_a_user_refuses_its_import(system: Cli) -> None:
     jwt = signed(src=("anywhere",))
     done = system.run("user", "import", "-", stdin=jwt.text)
     assert done.code == 3

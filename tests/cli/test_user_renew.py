@@ -78,7 +78,7 @@ def test_the_creds_get_the_new_jwt(system: Cli) -> None:
         assert creds.jwt.text == user(system, account, name).text
 
 
-def test_expiry_says_another_end_even_for_one_without(system: Cli) -> None:
+def test_expiry_reports_another_end_even_for_one_without(system: Cli) -> None:
     system.ok("user", "renew", "-a", "ORDERS", "short", "ever", "--expiry", "2091-01-01")
     assert [user(system, "ORDERS", name).claims.exp for name in ("short", "ever")] == [3818448000] * 2
 
@@ -158,7 +158,7 @@ def test_all_are_shown_in_one_review_and_a_dry_run_signs_nothing(system: Cli) ->
         ),
     ],
 )
-def test_what_is_not_said_is_asked_for(system: Cli, words: list[str], sentence: str) -> None:
+def test_what_is_not_reported_is_asked_for(system: Cli, words: list[str], sentence: str) -> None:
     done = system.run("user", "renew", *words)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(f"error: {sentence}\n")

@@ -42,6 +42,8 @@ PRIVATE = {
     r"bear with": "accept",
     r"leave to (?:import|respond|answer)|with leave": "permission, activation",
     r"come here|comes here": "migrate",
+    r"says?|said|tells?|told": "report, print, state, contain, define",
+    r"hears?|heard": "receive",
 }
 """Words that are not used, and those that are."""
 _CODE = re.compile(r"^```.*?^```$|`[^`]*`|\]\([^)]*\)", re.MULTILINE | re.DOTALL)

@@ -82,7 +82,7 @@ def stopped(cluster: Any) -> Iterator[Callable[[], None]]:  # noqa: ANN401 - a C
     process.send_signal(signal.SIGCONT)
 
 
-def test_hundreds_of_accounts_come_to_every_server_and_each_answer_is_told(cluster: Any) -> None:  # noqa: ANN401 - a Cluster
+def test_hundreds_of_accounts_come_to_every_server_and_each_answer_is_reported(cluster: Any) -> None:  # noqa: ANN401 - a Cluster
     some = accounts(3 * AT_ONCE + 1, 50)
     with open_cluster(ServerLogin(ServerAddress((cluster.url,)), ADMIN, USER)) as target:
         assert {one.state for one in compare(target, some)} == {PushStatus.NEW}
@@ -138,7 +138,7 @@ def test_a_server_whose_accounts_are_in_its_configuration_cannot_be_pushed_to(
     assert "accounts are pushed to full resolvers" in told.value.hint
 
 
-def test_a_user_of_another_account_is_told(nats_server: StartServer) -> None:
+def test_a_user_of_another_account_is_reported(nats_server: StartServer) -> None:
     (other,) = accounts(1, 50)
     server = nats_server(memory(ROOT, [SYS, other], text(SYSTEM)))
     user = sign(key(Role.ACCOUNT, 100), NOBODY, User.new())
@@ -149,7 +149,7 @@ def test_a_user_of_another_account_is_told(nats_server: StartServer) -> None:
         pass
 
 
-def test_a_user_who_may_not_ask_is_told_what_the_server_said(nats_server: StartServer) -> None:
+def test_a_user_who_may_not_ask_gets_the_error_of_the_server(nats_server: StartServer) -> None:
     from seedless.claims import Permission
 
     server = nats_server(full(ROOT, [SYS]))
@@ -162,7 +162,7 @@ def test_a_user_who_may_not_ask_is_told_what_the_server_said(nats_server: StartS
     assert "may use $SYS.REQ.>" in told.value.hint
 
 
-def test_a_connection_that_is_lost_is_told(nats_server: StartServer) -> None:
+def test_a_connection_that_is_lost_is_reported(nats_server: StartServer) -> None:
     server = nats_server(full(ROOT, [SYS]))
     with open_cluster(ServerLogin(ServerAddress((server.url,), patience=2), ADMIN, USER)) as target:
         server.stop()

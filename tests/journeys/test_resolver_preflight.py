@@ -155,7 +155,7 @@ def test_what_is_right_has_nothing_against_it(url: str) -> None:
         assert against(cluster, sign(SIGNING, SYSTEM, SYSTEM_BODY, 10)) == []
 
 
-def test_servers_of_another_operator_are_told(url: str) -> None:
+def test_servers_of_another_operator_are_reported(url: str) -> None:
     other = sign(STRANGER, STRANGER, Operator())
     with open_cluster(ServerLogin(ServerAddress((url,)), ADMIN, USER)) as cluster:
         found = against(cluster, sign(SIGNING, ORDERS, Account.new(), 10), other)
@@ -163,7 +163,7 @@ def test_servers_of_another_operator_are_told(url: str) -> None:
     assert f"another operator than OPERATOR ({text(STRANGER)}) is trusted by " in found[0][1]
 
 
-def test_a_server_that_deletes_nothing_says_so_and_the_system_account_stays(url: str) -> None:
+def test_a_server_that_deletes_nothing_reports_it_and_the_system_account_stays(url: str) -> None:
     with open_cluster(ServerLogin(ServerAddress((url,)), ADMIN, USER)) as cluster:
         said = cluster.who_deletes()
         refusing = tuple(answer.server for answer in said.answers if not answer.ok)

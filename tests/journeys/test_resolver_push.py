@@ -115,7 +115,7 @@ def test_prune_deletes_what_the_store_does_not_have(
     assert cli.ok("prune", "--url", server.url).out == "nothing to prune\n"
 
 
-def test_nothing_is_pruned_when_the_store_does_not_tell_what_is_wanted(
+def test_nothing_is_pruned_when_the_store_does_not_report_what_is_required(
     cli: Cli, configuration: str, nats_server: StartServer
 ) -> None:
     server = nats_server(configuration)
@@ -155,7 +155,7 @@ def test_servers_of_another_operator_are_left_alone(
     assert accounts(server) == before
 
 
-def test_servers_that_delete_nothing_are_told_before_anything_is_signed(
+def test_servers_that_delete_nothing_are_reported_before_anything_is_signed(
     cli: Cli, configuration: str, nats_server: StartServer
 ) -> None:
     server = nats_server(configuration.replace("allow_delete: true", "allow_delete: false"))
@@ -216,7 +216,7 @@ def test_a_push_that_is_killed_is_finished_by_the_same_command(
     assert cli.files() == store
 
 
-def test_a_server_that_says_nothing_is_named_and_nothing_counts_as_done(
+def test_a_server_that_reports_nothing_is_named_and_nothing_counts_as_done(
     cli: Cli, configuration: str, nats_cluster: StartCluster
 ) -> None:
     cluster = nats_cluster(configuration)

@@ -151,7 +151,7 @@ def test_a_file_that_is_too_large_is_refused_by_its_size_before_it_is_read(tmp_p
     assert caught.value.message == f"{path} is larger than 512 MiB, which is the most that is read"
 
 
-def test_one_module_says_how_large_a_file_may_be() -> None:
+def test_one_module_reports_how_large_a_file_may_be() -> None:
     number = re.compile(r"1024 ?\*\*? ?(?:2|1024)|<< ?20|_000_000\b")
     found = {
         str(path.relative_to(SOURCE)): number.findall(path.read_text("utf-8"))
@@ -220,7 +220,7 @@ def test_a_ledger_that_would_grow_too_large_stops_a_ceremony_before_its_first_si
     assert not (tmp_path / "ledger.json").exists()
 
 
-def test_commands_say_that_a_file_is_too_large_and_sign_nothing(
+def test_commands_report_that_a_file_is_too_large_and_sign_nothing(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cli.found_system()

@@ -35,7 +35,9 @@ EMPTY_FOLDER = "no such file or directory"  # of a resolver: what is in its fold
 REFUSED = ("do not start", "cannot be read")
 
 
-def test_what_servers_take_and_refuse_is_what_we_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_servers_take_and_refuse_is_what_we_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     chance = Random(SEED)  # noqa: S311 - chance that can be repeated
     differing, taken = [], 0
@@ -75,7 +77,7 @@ def account_server() -> Iterator[str]:
         server.shutdown()
 
 
-def test_servers_start_where_we_say_so(
+def test_servers_start_where_we_report_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, account_server: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

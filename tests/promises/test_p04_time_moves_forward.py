@@ -167,7 +167,7 @@ def test_a_jwt_of_a_fast_clock_freezes_its_subject_and_the_hint_names_the_way_ba
         assert f"docs/howto/clock.md: --reset-time {key}" in done.err
 
 
-def test_others_are_told_which_jwt_is_from_the_future(frozen: Cli) -> None:
+def test_others_are_reported_which_jwt_is_from_the_future(frozen: Cli) -> None:
     done = frozen.run("account", "add", "OTHER")
     assert done.code == 3
     at = moment(stored(frozen, "ORDERS").issued_at)

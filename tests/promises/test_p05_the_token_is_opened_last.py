@@ -38,7 +38,7 @@ def tokenless(cli: Cli) -> Cli:
     return cli
 
 
-def test_a_command_that_signs_does_want_the_module(tokenless: Cli) -> None:
+def test_a_command_that_signs_does_require_the_module(tokenless: Cli) -> None:
     assert tokenless.run("account", "add", "NEW").code == 4
 
 

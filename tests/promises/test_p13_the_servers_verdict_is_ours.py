@@ -205,7 +205,7 @@ def test_what_a_policy_reserves_is_unreachable(tried: list[Any]) -> None:
     assert silent > count // 10, (silent, count)
 
 
-def test_a_user_may_do_what_we_say_and_nothing_else(tried: list[Any]) -> None:
+def test_a_user_may_do_what_we_report_and_nothing_else(tried: list[Any]) -> None:
     wrong, count, refused = [], 0, 0
     for world, operator, now, port in tried:
         context = context_of(world, operator, now)

@@ -149,7 +149,7 @@ class Mappings:
         return self._random.random() < share
 
 
-def test_servers_drop_the_mappings_that_we_say(tmp_path: Path) -> None:
+def test_servers_drop_the_mappings_that_we_report(tmp_path: Path) -> None:
     mappings = Mappings(Random(13))  # noqa: S311 - chance that can be repeated
     cases = [mappings.mapping() for _ in range(MAPPINGS)]
     keys = [SoftwareKey.generate(Role.ACCOUNT) for _ in cases]

@@ -225,7 +225,7 @@ def test_the_share_can_be_seen_again_by_whoever_wrote_it_down_wrongly(cli: Cli, 
     assert people.terminal.end() == 0, people.terminal.said
 
 
-def test_a_wrong_pin_after_the_read_back_keeps_the_shares_and_tells_how_to_go_on(
+def test_a_wrong_pin_after_the_read_back_keeps_the_shares_and_reports_how_to_go_on(
     cli: Cli, holders: Holders
 ) -> None:
     record = cli.home / "record.json"

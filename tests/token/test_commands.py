@@ -117,7 +117,9 @@ def test_a_driver_that_ends_or_hangs_ends_the_command_with_a_sentence_and_exit_c
     assert bench.crooked.calls("C_Sign") <= 1
 
 
-def test_a_driver_that_crashes_when_all_is_done_is_told_and_what_was_recorded_is_whole(bench: Bench) -> None:
+def test_a_driver_that_crashes_when_all_is_done_is_reported_and_what_was_recorded_is_whole(
+    bench: Bench,
+) -> None:
     done = bench.run("fault C_CloseSession 1+ SEGV")
     assert (done.code, last(bench, "crashed with signal 11 (SIGSEGV)") in done.err) == (4, True)
     jwt.read(bench.jwt.read_text(encoding="ascii"))
@@ -137,7 +139,7 @@ def test_a_driver_that_crashes_when_all_is_done_is_told_and_what_was_recorded_is
         pytest.param(["set no_eddsa"], "it does not list CKM_EDDSA", id="no-ed25519"),
     ],
 )
-def test_what_a_driver_does_wrong_is_told_and_nothing_is_written(
+def test_what_a_driver_does_wrong_is_reported_and_nothing_is_written(
     bench: Bench, faults: list[str], said: str
 ) -> None:
     before = bench.cli.files()
@@ -198,7 +200,7 @@ def test_a_jwt_over_the_ceiling_is_refused_before_the_pin_with_what_makes_it_sma
     assert "fewer exports, imports, mappings or revocations make it smaller" in told["hint"]
 
 
-def test_json_tells_of_a_crash_too(bench: Bench) -> None:
+def test_json_reports_of_a_crash_too(bench: Bench) -> None:
     done = bench.run("fault C_Sign 1+ SEGV", words=(*bench.command, "--json"))
     assert done.code == 4
     assert done.data["error"]["exit_code"] == 4
@@ -296,7 +298,7 @@ def test_a_touch_is_not_spoken_of_when_it_comes_soon(bench: Bench) -> None:
     assert (done.code, "touch" in done.err) == (0, False)
 
 
-def test_the_wait_for_a_yubikey_is_told_in_the_words_of_a_yubikey() -> None:
+def test_the_wait_for_a_yubikey_is_reported_in_the_words_of_a_yubikey() -> None:
     token = TokenInfo(
         label="YubiKey PIV #1",
         manufacturer="Yubico (www.yubico.com)",

@@ -71,7 +71,7 @@ def test_a_sound_token_is_tried_with_a_key_that_is_gone_afterwards(
     assert labels(opened, softhsm_token) == []
 
 
-def test_a_ceiling_is_found_to_the_byte_and_said_beside_a_typical_account(
+def test_a_ceiling_is_found_to_the_byte_and_reported_beside_a_typical_account(
     misbehaving: Misbehaving, given: Given
 ) -> None:
     misbehaving.wants("set largest 3062")
@@ -115,7 +115,9 @@ def test_a_wrong_signature_is_a_problem_and_the_key_is_deleted(
     assert labels(opened, misbehaving.made) == []
 
 
-def test_a_token_that_goes_away_is_told_to_hold_the_key_still(misbehaving: Misbehaving, given: Given) -> None:
+def test_a_token_that_goes_away_is_reported_to_hold_the_key_still(
+    misbehaving: Misbehaving, given: Given
+) -> None:
     misbehaving.wants("fault C_SignInit 2 UNPLUG")
     lines = list(examine(patient(misbehaving.made, given(misbehaving.made.pin))))
     assert of(lines, "signature") == [("problem", "none came for 600 bytes: the device was removed")]
@@ -145,7 +147,7 @@ def test_a_caller_that_stops_early_leaves_no_key(
     assert labels(opened, softhsm_token) == []
 
 
-def test_a_key_that_cannot_be_deleted_is_told_and_found_by_the_next_doctor(
+def test_a_key_that_cannot_be_deleted_is_reported_and_found_by_the_next_doctor(
     misbehaving: Misbehaving, given: Given
 ) -> None:
     misbehaving.wants("fault C_DestroyObject 1 DEVICE_ERROR")
@@ -184,7 +186,7 @@ def test_the_last_try_is_used_when_that_was_asked_for(misbehaving: Misbehaving, 
     assert misbehaving.calls("C_Login") == 1
 
 
-def test_a_wrong_pin_is_sent_once_and_told(softhsm_token: pytest_softhsm.Token, given: Given) -> None:
+def test_a_wrong_pin_is_sent_once_and_reported(softhsm_token: pytest_softhsm.Token, given: Given) -> None:
     pins = given("wrong-pin-0815")
     lines = list(examine(patient(softhsm_token, pins)))
     assert (lines[-1].verdict, "the PIN is wrong" in lines[-1].found) == ("problem", True)
@@ -192,7 +194,7 @@ def test_a_wrong_pin_is_sent_once_and_told(softhsm_token: pytest_softhsm.Token, 
     assert len(pins.asked) == 1
 
 
-def test_a_token_without_ed25519_is_told_before_the_pin(misbehaving: Misbehaving, given: Given) -> None:
+def test_a_token_without_ed25519_is_reported_before_the_pin(misbehaving: Misbehaving, given: Given) -> None:
     misbehaving.wants("set no_eddsa")
     pins = given(misbehaving.made.pin)
     lines = list(examine(patient(misbehaving.made, pins)))
@@ -201,7 +203,7 @@ def test_a_token_without_ed25519_is_told_before_the_pin(misbehaving: Misbehaving
     assert pins.asked == []
 
 
-def test_a_family_whose_keys_are_made_elsewhere_is_told_the_command(
+def test_the_command_is_named_for_a_family_whose_keys_are_made_elsewhere(
     misbehaving: Misbehaving, given: Given
 ) -> None:
     pin = misbehaving.made.pin

@@ -138,7 +138,7 @@ def test_it_creates_a_key_signs_with_it_and_deletes_it(request: pytest.FixtureRe
     assert [line["found"] for line in lines["throw-away key"]][-1] == "deleted"
 
 
-def test_what_p11_kit_does_not_pass_on_is_told_as_that(p11_kit_client: Library) -> None:
+def test_what_p11_kit_does_not_pass_on_is_reported_as_that(p11_kit_client: Library) -> None:
     code, lines = doctor(p11_kit_client)
     [mechanisms] = lines["mechanisms"]
     if mechanisms["verdict"] != "problem":  # a p11-kit of after September 2026
@@ -148,7 +148,7 @@ def test_what_p11_kit_does_not_pass_on_is_told_as_that(p11_kit_client: Library) 
         assert code == 4
 
 
-def test_a_server_of_p11_kit_that_is_not_there_is_told(p11_kit_client: Library, tmp_path: Path) -> None:
+def test_a_server_of_p11_kit_that_is_not_there_is_reported(p11_kit_client: Library, tmp_path: Path) -> None:
     nowhere = {"P11_KIT_SERVER_ADDRESS": f"unix:path={tmp_path / 'nowhere'}"}
     code, lines = doctor(Library(p11_kit_client.module, p11_kit_client.uri, nowhere))
     [token] = lines["token"]
@@ -156,7 +156,7 @@ def test_a_server_of_p11_kit_that_is_not_there_is_told(p11_kit_client: Library, 
     assert token["advice"].startswith("connect it, or look at P11_KIT_SERVER_ADDRESS")
 
 
-def test_opencryptoki_lists_its_token_and_signs_or_tells_why_not(opencryptoki: Library) -> None:
+def test_opencryptoki_lists_its_token_and_signs_or_reports_why_not(opencryptoki: Library) -> None:
     listed = json.loads(opencryptoki.run("list").stdout)["tokens"]
     [soft] = [token for token in listed if token["model"].strip() == "IBM SoftTok"]
     assert soft["manufacturer"].startswith("IBM")
@@ -166,7 +166,7 @@ def test_opencryptoki_lists_its_token_and_signs_or_tells_why_not(opencryptoki: L
     assert signs(lines) or "has to be initialised before it can be used" in text or "Ed25519" in str(lines)
 
 
-def test_nss_signs_or_tells_why_not(nss: Library) -> None:
+def test_nss_signs_or_reports_why_not(nss: Library) -> None:
     code, lines = doctor(nss)
     if code == 4:
         [token] = lines["token"]

@@ -126,7 +126,7 @@ def test_what_fails_leaves_no_half_of_a_key(
     assert objects(opened, misbehaving.straight) == []
 
 
-def test_a_half_that_cannot_be_destroyed_is_told(misbehaving: Misbehaving, opened: Open) -> None:
+def test_a_half_that_cannot_be_destroyed_is_reported(misbehaving: Misbehaving, opened: Open) -> None:
     with opened(misbehaving.made, writable=True) as token:
         misbehaving.wants("fault C_Sign 1 WRONG", "fault C_DestroyObject 1 DEVICE_REMOVED")
         with pytest.raises(TokenError, match="gave a wrong signature") as refused:

@@ -79,7 +79,9 @@ def test_what_would_be_lost_is_listed_without_a_pin(module: Path, softhsm_token:
     assert contents_of(module, uri) == [PublicObject("public key", "operator:o", b"\x01")]
 
 
-def test_a_wrong_so_pin_is_told_and_not_sent_again(module: Path, softhsm_token: Made, opened: Open) -> None:
+def test_a_wrong_so_pin_is_reported_and_not_sent_again(
+    module: Path, softhsm_token: Made, opened: Open
+) -> None:
     softhsm_token.import_ed25519(bytes(32), label="user:kept", id=b"\x01")
     uri = KeyUri.parse(softhsm_token.uri)
     for message in ("the SO PIN is wrong", "has refused this PIN already"):
@@ -137,7 +139,7 @@ def test_a_pin_that_the_token_would_refuse_is_refused_before_anything_is_erased(
         assert token.info.label == softhsm_token.label
 
 
-def test_a_uri_that_says_nothing_means_the_blank_token_and_never_one_with_keys(
+def test_a_uri_that_reports_nothing_means_the_blank_token_and_never_one_with_keys(
     module: Path, softhsm_token: Made
 ) -> None:
     assert blank_or_named(module, KeyUri()).initialised is False

@@ -55,7 +55,7 @@ def make(
         )
 
 
-def test_a_generated_key_stays_on_the_token_by_what_the_driver_says(
+def test_a_generated_key_stays_on_the_token_by_what_the_driver_reports(
     softhsm_token: Made, opened: Open
 ) -> None:
     with opened(softhsm_token, writable=True) as token:
@@ -148,14 +148,14 @@ def test_two_keys_with_one_public_key_are_refused_and_named(softhsm_token: Made,
     assert '"user:second" (id 02)' in refused.value.message
 
 
-def test_a_key_that_is_not_found_is_not_said_to_be_absent(softhsm_token: Made, opened: Open) -> None:
+def test_a_key_that_is_not_found_is_not_reported_to_be_absent(softhsm_token: Made, opened: Open) -> None:
     with opened(softhsm_token) as token, pytest.raises(NoKey) as refused:
         token.find(PUBLIC)
     assert PUBLIC.hex() in refused.value.message
     assert "does not prove that it is absent" in refused.value.hint
 
 
-def test_two_keys_with_one_label_and_one_id_are_told_apart_by_their_public_key(
+def test_two_keys_with_one_label_and_one_id_are_distinguished_by_their_public_key(
     softhsm_token: Made, opened: Open
 ) -> None:
     for number in (1, 2):
@@ -175,7 +175,7 @@ def test_halves_with_the_same_id_and_the_same_label_are_not_paired_by_guessing(
         assert [key.raw for key in token.keys()] == [None, None]
 
 
-def test_a_key_is_refused_in_another_role_than_its_label_tells(softhsm_token: Made, opened: Open) -> None:
+def test_a_key_is_refused_in_another_role_than_its_label_reports(softhsm_token: Made, opened: Open) -> None:
     softhsm_token.import_ed25519(SEED, label="user:u", id=b"\x01")
     with opened(softhsm_token) as token, pytest.raises(NoKey, match="its label has another role"):
         token.signer(PublicKey(Role.OPERATOR, PUBLIC))
@@ -236,7 +236,7 @@ def test_a_label_that_is_not_utf_8_does_not_hide_the_keys(softhsm_token: Made, o
         assert sorted(key.label for key in token.keys()) == ["user:M\ufffdller", "user:good"]
 
 
-def test_a_key_that_may_not_sign_says_so(softhsm_token: Made, opened: Open) -> None:
+def test_a_key_that_may_not_sign_reports_it(softhsm_token: Made, opened: Open) -> None:
     with opened(softhsm_token, writable=True) as token:
         make(token, sign=False)
         [key] = token.keys()

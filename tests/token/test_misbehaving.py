@@ -94,7 +94,7 @@ def test_a_lost_session_is_made_anew_and_the_same_bytes_are_signed(
         pytest.param("C_Sign 1+ GENERAL_ERROR", "the driver reports a general error", id="general-error"),
     ],
 )
-def test_a_fault_that_stays_is_one_sentence_that_says_what_the_driver_did(
+def test_a_fault_that_stays_is_one_sentence_that_reports_what_the_driver_did(
     crooked: Misbehaving, opened: Open, fault: str, said: str
 ) -> None:
     with opened(crooked.made) as token:
@@ -107,7 +107,7 @@ def test_a_fault_that_stays_is_one_sentence_that_says_what_the_driver_did(
     assert crooked.calls("C_Login") <= 2
 
 
-def test_two_different_faults_are_both_told(crooked: Misbehaving, opened: Open) -> None:
+def test_two_different_faults_are_both_reported(crooked: Misbehaving, opened: Open) -> None:
     with opened(crooked.made) as token:
         signer = token.signer(KEY)
         crooked.wants("fault C_Sign 1 DEVICE_REMOVED", "fault C_Sign 2 DEVICE_ERROR")
@@ -119,7 +119,7 @@ def test_two_different_faults_are_both_told(crooked: Misbehaving, opened: Open) 
     )
 
 
-def test_a_device_that_stays_away_is_said_to_be_gone(crooked: Misbehaving, opened: Open) -> None:
+def test_a_device_that_stays_away_is_reported_to_be_gone(crooked: Misbehaving, opened: Open) -> None:
     with opened(crooked.made) as token:
         signer = token.signer(KEY)
         crooked.wants("fault C_SignInit 1 UNPLUG", "set gone")
@@ -132,7 +132,7 @@ def test_a_device_that_stays_away_is_said_to_be_gone(crooked: Misbehaving, opene
         assert token.signer(KEY).sign(b"claims") == SOFTWARE.sign(b"claims")
 
 
-def test_a_driver_that_does_not_start_again_is_told(crooked: Misbehaving, opened: Open) -> None:
+def test_a_driver_that_does_not_start_again_is_reported(crooked: Misbehaving, opened: Open) -> None:
     with opened(crooked.made) as token:
         signer = token.signer(KEY)
         crooked.wants("fault C_Sign 1 DEVICE_REMOVED", "fault C_Initialize 1 FUNCTION_FAILED")
@@ -162,7 +162,7 @@ def test_a_key_that_is_gone_after_a_loss_is_not_found(crooked: Misbehaving, open
             signer.sign(b"claims")
 
 
-def test_a_changed_pin_is_sent_once_and_told(crooked: Misbehaving, opened: Open, given: Given) -> None:
+def test_a_changed_pin_is_sent_once_and_reported(crooked: Misbehaving, opened: Open, given: Given) -> None:
     pins = given(crooked.made.pin)
     with opened(crooked.made, pins) as token:
         signer = token.signer(KEY)
@@ -308,7 +308,7 @@ def test_without_public_objects_a_key_that_is_not_there_is_not_found(
         token.signer(OTHER.public_key)
 
 
-def test_no_session_left_is_told(crooked: Misbehaving, opened: Open) -> None:
+def test_no_session_left_is_reported(crooked: Misbehaving, opened: Open) -> None:
     crooked.wants("set sessions 1")
     with (
         opened(crooked.made),

@@ -67,7 +67,7 @@ def written() -> Iterator[Written]:
     observer.observe_drivers(observer.NO_OBSERVER)
 
 
-def test_a_signature_is_told_before_it_begins_and_its_driver_is_left(
+def test_a_signature_is_reported_before_it_begins_and_its_driver_is_left(
     softhsm_token: pytest_softhsm.Token, opened: Open, written: Written
 ) -> None:
     softhsm_token.import_ed25519(bytes(range(32)), label="user:u", id=b"\x01")
@@ -101,7 +101,7 @@ def test_who_enters_a_driver_leaves_it_whatever_happens(
     assert len(passed) > 10
 
 
-def test_a_slow_signature_of_a_worker_is_told_once_with_what_to_say(
+def test_a_slow_signature_of_a_worker_is_reported_once_with_what_to_report(
     misbehaving: Misbehaving, given: Callable[..., Any], written: Written
 ) -> None:
     misbehaving.straight.import_ed25519(bytes(range(32)), label="user:u", id=b"\x01")

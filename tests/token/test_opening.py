@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SEED = bytes(range(32))
 
 
-def test_a_token_is_found_by_any_part_of_what_it_says(softhsm_token: Made) -> None:
+def test_a_token_is_found_by_any_part_of_what_it_reports(softhsm_token: Made) -> None:
     module = load(softhsm_token.module)
     serial = softhsm_token.serial
     for text in (
@@ -50,7 +50,9 @@ def test_no_match_lists_the_tokens_that_are_there(softhsm_token: Made) -> None:
     assert f'token "{softhsm_token.label}" (serial {softhsm_token.serial})' in refused.value.message
 
 
-def test_a_token_that_is_named_by_label_and_serial_is_said_not_to_be_connected(softhsm_token: Made) -> None:
+def test_a_token_that_is_named_by_label_and_serial_is_reported_not_to_be_connected(
+    softhsm_token: Made,
+) -> None:
     with pytest.raises(NoToken) as refused:
         find_token(load(softhsm_token.module), KeyUri(token="GONE", serial="4711"))
     sentence = 'token "GONE" (serial 4711) is not connected: the module shows '
@@ -217,7 +219,7 @@ def test_threads_with_their_own_sessions_sign_without_a_crash(softhsm_token: Mad
     assert (result.returncode, result.stdout, result.stderr) == (0, "1000 True\n", "")
 
 
-def test_a_closed_token_says_so_and_its_close_touches_no_other_session(
+def test_a_closed_token_reports_it_and_its_close_touches_no_other_session(
     softhsm_token: Made, opened: Open
 ) -> None:
     softhsm_token.import_ed25519(SEED, label="user:u", id=b"\x01")

@@ -36,7 +36,7 @@ def test_the_source_is_asked_with_the_label_and_the_serial(
     assert pins.asked == [(f'token "{softhsm_token.label}" (serial {softhsm_token.serial})', "")]
 
 
-def test_a_wrong_pin_is_told_with_the_tries_left(softhsm_token: Made, opened: Open, given: Given) -> None:
+def test_a_wrong_pin_is_reported_with_the_tries_left(softhsm_token: Made, opened: Open, given: Given) -> None:
     with pytest.raises(PinError) as refused, opened(softhsm_token, given("wrong-pin-1")):
         pass
     where = f'token "{softhsm_token.label}" (serial {softhsm_token.serial})'
@@ -137,7 +137,7 @@ def make_always_authenticated(token: Token) -> PublicKey:
     return PublicKey(Role.USER, key.raw)
 
 
-def test_a_key_that_wants_the_pin_for_each_signature_gets_it_and_the_person_is_asked_once(
+def test_a_key_that_requires_the_pin_for_each_signature_gets_it_and_the_person_is_asked_once(
     misbehaving: Misbehaving, opened: Open, given: Given
 ) -> None:
     pins = given(misbehaving.made.pin)
@@ -161,7 +161,7 @@ def test_a_second_token_that_nobody_was_asked_for_asks_for_the_first_signature(
             assert len(pins.asked) == 1
 
 
-def test_a_wrong_pin_for_one_signature_is_told_and_not_sent_again(
+def test_a_wrong_pin_for_one_signature_is_reported_and_not_sent_again(
     misbehaving: Misbehaving, opened: Open, given: Given
 ) -> None:
     with opened(misbehaving.made, writable=True) as first:
@@ -216,14 +216,14 @@ def test_a_lost_session_of_a_token_with_a_pad_is_logged_in_on_the_pad_again(
     assert (misbehaving.calls("C_Login"), pins.asked) == (2, [])
 
 
-def test_a_pin_mistyped_on_the_pad_is_told(misbehaving: Misbehaving, opened: Open, given: Given) -> None:
+def test_a_pin_mistyped_on_the_pad_is_reported(misbehaving: Misbehaving, opened: Open, given: Given) -> None:
     misbehaving.wants("set pad mistyped", "set tries 3")
     with pytest.raises(PinError, match="the PIN is wrong, and few tries are left"), opened(misbehaving.made):
         pass
     assert misbehaving.calls("C_Login") == 1
 
 
-def test_the_ladder_of_wrong_pins_is_told_rung_by_rung_down_to_the_lock(
+def test_the_ladder_of_wrong_pins_is_reported_rung_by_rung_down_to_the_lock(
     misbehaving: Misbehaving, given: Given
 ) -> None:
     misbehaving.wants("set tries 3")
@@ -282,7 +282,7 @@ def test_a_recovery_does_not_spend_the_last_try(misbehaving: Misbehaving, opened
     assert misbehaving.calls("C_Login") == 0
 
 
-def test_a_token_without_a_user_pin_says_so(misbehaving: Misbehaving, opened: Open, given: Given) -> None:
+def test_a_token_without_a_user_pin_reports_it(misbehaving: Misbehaving, opened: Open, given: Given) -> None:
     misbehaving.wants("set no_user_pin")
     pins = given("1234")
     with pytest.raises(PinError, match="has no user PIN yet"), opened(misbehaving.made, pins):
@@ -333,7 +333,7 @@ def test_a_pin_that_cannot_be_right_for_the_device_is_not_sent(
         pytest.param("0x82", "it knows no such user", id="unknown-authentication-key"),
     ],
 )
-def test_a_yubihsm_that_refuses_the_form_of_a_pin_tells_the_form(
+def test_a_yubihsm_that_refuses_the_form_of_a_pin_reports_the_form(
     misbehaving: Misbehaving, opened: Open, given: Given, fault: str, said: str
 ) -> None:
     misbehaving.wants(*YUBIHSM, f"fault C_Login 1 {fault}")

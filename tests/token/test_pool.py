@@ -227,7 +227,7 @@ def test_one_key_in_another_role_is_refused(made: Made) -> None:
         pool.signer(PublicKey(Role.OPERATOR, KEY.raw)).sign(b"x")
 
 
-def test_a_token_that_is_not_there_is_told_as_without_a_pool(made: Made) -> None:
+def test_a_token_that_is_not_there_is_reported_as_without_a_pool(made: Made) -> None:
     with (
         pytest.raises(NoToken, match=r"no token matches pkcs11:token=nowhere: the module shows "),
         open_pool(KeyUri(token="nowhere"), Pin(made.pin), module=made.module),
@@ -236,7 +236,7 @@ def test_a_token_that_is_not_there_is_told_as_without_a_pool(made: Made) -> None
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_wrong_pin_is_told_and_never_sent_again(made: Made, workers: int) -> None:
+def test_a_wrong_pin_is_reported_and_never_sent_again(made: Made, workers: int) -> None:
     pins = Pin("wrong-pin-1")
     with (
         pytest.raises(PinError, match="the PIN is wrong, and few tries are left"),

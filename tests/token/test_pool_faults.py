@@ -145,7 +145,7 @@ def test_the_token_is_asked_for_each_failing_job_in_two_processes_and_no_more(cr
     assert (crooked.calls("C_Sign"), crooked.calls("C_Login")) == (2, 1)
 
 
-def test_an_error_that_stays_is_told_as_without_a_pool(crooked: Misbehaving) -> None:
+def test_an_error_that_stays_is_reported_as_without_a_pool(crooked: Misbehaving) -> None:
     with pool_of(crooked) as pool:
         crooked.wants("fault C_Sign 1+ GENERAL_ERROR")
         with pytest.raises(TokenError, match=r"cannot sign on token .* reports a general error"):
@@ -346,7 +346,7 @@ def each_time(crooked: Misbehaving, opened: Open) -> PublicKey:
         return PublicKey(Role.USER, public[Attribute.EC_POINT][2:])
 
 
-def test_a_key_that_wants_the_pin_for_each_signature_gets_it_without_a_question(
+def test_a_key_that_requires_the_pin_for_each_signature_gets_it_without_a_question(
     crooked: Misbehaving, each_time: PublicKey
 ) -> None:
     pins = Pin(crooked.made.pin)

@@ -184,7 +184,7 @@ print(open("/proc/self/environ").read())
 
 
 @linux
-def test_a_worker_writes_no_core_from_before_it_is_told_anything() -> None:
+def test_a_worker_writes_no_core_from_before_its_first_job() -> None:
     code = f"""
 {DUMPABLE}
 import os, resource

@@ -83,7 +83,7 @@ SOFTWARE = SoftwareKey(Role.USER, bytes(range(32)))
         ),
     ],
 )
-def test_the_verdict_follows_from_what_the_driver_says(
+def test_the_verdict_follows_from_what_the_driver_reports(
     driver_report: KeyAttributes, mechanism: int | None, verdict: str
 ) -> None:
     found = provenance_of(driver_report, mechanism, DEVICE)
@@ -91,7 +91,7 @@ def test_the_verdict_follows_from_what_the_driver_says(
 
 
 @pytest.mark.parametrize("info", [SOFTHSM, SOFT_TOKEN], ids=["softhsm", "opencryptoki-soft-token"])
-def test_of_a_key_in_software_it_is_always_said_that_the_files_can_be_copied(info: TokenInfo) -> None:
+def test_of_a_key_in_software_it_is_always_reported_that_the_files_can_be_copied(info: TokenInfo) -> None:
     said = provenance_of(MADE, 0x1055, info).text
     assert said == "made on this token, not extractable; software: the files can be copied"
 
@@ -165,7 +165,7 @@ def test_a_key_that_can_leave_is_not_sound(softhsm_token: pytest_softhsm.Token, 
     assert (one.provenance.verdict, one.agrees, one.is_sound) == ("can leave", True, False)
 
 
-def test_a_key_that_wants_the_pin_again_is_tried_with_it(
+def test_a_key_that_requires_the_pin_again_is_tried_with_it(
     softhsm_token: pytest_softhsm.Token, opened: Open
 ) -> None:
     with opened(softhsm_token, writable=True) as token:
@@ -174,7 +174,7 @@ def test_a_key_that_wants_the_pin_again_is_tried_with_it(
         assert [one.agrees for one in audit(token)] == [True, True]
 
 
-def test_a_key_that_cannot_be_tried_says_why_and_the_others_are_tried(
+def test_a_key_that_cannot_be_tried_reports_why_and_the_others_are_tried(
     misbehaving: Misbehaving, opened: Open
 ) -> None:
     with opened(misbehaving.made, writable=True) as token:
@@ -194,7 +194,7 @@ def test_a_truncated_signature_is_no_signature(misbehaving: Misbehaving, opened:
     assert (one.agrees, one.trial.refusal) == (None, "63 bytes came for a signature of 64")
 
 
-def test_a_key_without_a_public_object_is_told(misbehaving: Misbehaving, opened: Open) -> None:
+def test_a_key_without_a_public_object_is_reported(misbehaving: Misbehaving, opened: Open) -> None:
     with opened(misbehaving.made, writable=True) as token:
         token.generate("user:one")
         misbehaving.wants("set no_public")

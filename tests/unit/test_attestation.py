@@ -38,7 +38,7 @@ def refusal(*given: made.Made, roots: tuple[str, ...] = (YUBIKEY.root.digest,), 
     return caught.value.message
 
 
-def test_a_yubikey_tells_firmware_serial_slot_and_policies() -> None:
+def test_a_yubikey_reports_firmware_serial_slot_and_policies() -> None:
     found = attested(YUBIKEY.root, YUBIKEY.piv(KEY.raw), YUBIKEY.own)
     assert (found.public_key, found.serial, found.firmware) == (KEY, 12345678, "5.7.4")
     assert found.key == PivKey(slot="9c", pin="always", touch="always", form_factor="USB-C")
@@ -57,7 +57,7 @@ def test_the_chain_of_an_attestation_verifies_again() -> None:
     assert verify(parse(found.chain.encode()), KEY, {YUBIKEY.root.digest}, NOW) == found
 
 
-def test_a_yubihsm_tells_object_domains_and_capabilities() -> None:
+def test_a_yubihsm_reports_object_domains_and_capabilities() -> None:
     found = attested(YUBIHSM.hsm(KEY.raw), YUBIHSM.own, YUBIHSM.root, roots=(YUBIHSM.root.digest,))
     assert (found.serial, found.firmware) == (34331133, "2.4.1")
     assert found.key == HsmKey(

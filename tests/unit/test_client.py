@@ -332,7 +332,7 @@ def test_a_wrong_signature_is_never_sent() -> None:
     run(journey())
 
 
-def test_a_token_that_fails_at_a_later_login_is_told_and_tried_again() -> None:
+def test_a_token_that_fails_at_a_later_login_is_reported_and_tried_again() -> None:
     signer, gone = Slow(), TokenError("the token was removed")
     heard: list[Exception] = []
 
@@ -359,7 +359,7 @@ def test_a_token_that_fails_at_a_later_login_is_told_and_tried_again() -> None:
     assert len(signer.signed) == 3
 
 
-def test_a_wrong_pin_at_a_later_login_is_told_and_closes_the_client() -> None:
+def test_a_wrong_pin_at_a_later_login_is_reported_and_closes_the_client() -> None:
     signer, wrong = Slow(), PinError("the PIN is wrong")
     heard: list[Exception] = []
 
@@ -476,7 +476,7 @@ def test_a_server_that_is_down_is_named_without_the_password_of_its_url() -> Non
         pytest.param(OSError("odd"), "odd", id="words alone"),
     ],
 )
-def test_why_a_server_cannot_be_reached_is_said_without_numbers(error: OSError, sentence: str) -> None:
+def test_why_a_server_cannot_be_reached_is_reported_without_numbers(error: OSError, sentence: str) -> None:
     told = _explained(error, ["nats://localhost:4222"], "U")
     assert told.message == f"localhost:4222 cannot be reached: {sentence}"
 

@@ -138,7 +138,7 @@ def test_thousands_of_jwts_wait_once_and_not_at_all_where_time_has_passed() -> N
     assert simulated.slept == [1.0]
 
 
-def test_a_wait_of_more_than_a_second_is_told_with_its_end() -> None:
+def test_a_wait_of_more_than_a_second_is_reported_with_its_end() -> None:
     simulated = Simulated()
     simulated.clock.wait_until(NOW + 1)
     assert simulated.said == []

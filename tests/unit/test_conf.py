@@ -237,7 +237,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("text", "message"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_read_is_told_with_its_place(text: str, message: str) -> None:
+def test_what_cannot_be_read_is_reported_with_its_place(text: str, message: str) -> None:
     with pytest.raises(StoreError) as refused:
         read(text)
     assert refused.value.message == message
@@ -284,7 +284,7 @@ def test_the_last_of_two_keys_counts_and_both_are_kept() -> None:
     assert plain(found.value) == 2
 
 
-def test_includes_that_come_back_are_told_with_their_chain(tmp_path: Path) -> None:
+def test_includes_that_come_back_are_reported_with_their_chain(tmp_path: Path) -> None:
     (tmp_path / "a.conf").write_text("include b.conf")
     (tmp_path / "b.conf").write_text("port: 1\ninclude a.conf")
     with pytest.raises(StoreError) as refused:
@@ -293,7 +293,7 @@ def test_includes_that_come_back_are_told_with_their_chain(tmp_path: Path) -> No
     assert refused.value.message == f"{b}:2:1: the configuration includes itself: {a} → {b} → {a}"
 
 
-def test_an_error_in_an_included_file_is_told_with_its_place_there(tmp_path: Path) -> None:
+def test_an_error_in_an_included_file_is_reported_with_its_place_there(tmp_path: Path) -> None:
     (tmp_path / "a.conf").write_text("v: x\ninclude b.conf")
     (tmp_path / "b.conf").write_text("port: 1\nname: $v")
     with pytest.raises(StoreError) as refused:

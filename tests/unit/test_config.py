@@ -37,7 +37,7 @@ def test_everything_in_it_is_read(tmp_path: Path) -> None:
     assert dict(found.uris) == {"my token": KeyUri(token="ops", serial="1")}
 
 
-def test_it_lies_where_xdg_says_and_need_not_be_there(tmp_path: Path) -> None:
+def test_it_lies_where_xdg_reports_and_need_not_be_there(tmp_path: Path) -> None:
     assert load({"HOME": str(tmp_path)}) == Config()
     folder = tmp_path / "config" / "seedless"
     folder.mkdir(parents=True, mode=0o700)
@@ -72,14 +72,14 @@ def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong_in_it_is_told_with_the_place(tmp_path: Path, text: str, sentence: str) -> None:
+def test_what_is_wrong_in_it_is_reported_with_the_place(tmp_path: Path, text: str, sentence: str) -> None:
     with pytest.raises(StoreError) as caught:
         load(write(tmp_path, text))
     assert caught.value.message.startswith(f"{tmp_path}/config.toml: {sentence}")
     assert "1234" not in caught.value.message
 
 
-def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
+def test_bytes_that_are_no_text_are_reported(tmp_path: Path) -> None:
     environment = write(tmp_path, "")
     Path(environment["SEEDLESS_CONFIG"]).write_bytes(b"\xff")
     with pytest.raises(StoreError, match="utf-8"):
@@ -178,7 +178,7 @@ def test_a_relative_module_of_the_command_line_is_of_this_folder_and_not_of_the_
     assert choose_module(Config(), "libx.so", KeyUri(), uri_is_ours=False) == Path.cwd() / "libx.so"
 
 
-def test_where_softhsm_lies_is_told_only_when_it_is_there(
+def test_where_softhsm_lies_is_reported_only_when_it_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     library = tmp_path / "libsofthsm2.so"

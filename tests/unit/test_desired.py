@@ -108,7 +108,7 @@ def test_what_is_new_has_what_new_claims_have(world: World) -> None:
     assert world.user("ORDERS", "app").body == User.new()
 
 
-def test_members_that_the_file_does_not_say_stay_as_they_are(world: World) -> None:
+def test_members_that_the_file_does_not_contain_stay_as_they_are(world: World) -> None:
     world.apply(BASE + '[accounts.ORDERS]\ndescription = "of customers"\nlimits = { conn = 5, data = "1G" }')
     world.apply(BASE + "[accounts.ORDERS.limits]\nconn = 6")
     body = world.account("ORDERS").body
@@ -134,7 +134,7 @@ response_threshold = "500ms"
 """
 
 
-def test_entries_are_told_apart_and_keep_what_the_file_does_not_say(world: World) -> None:
+def test_entries_are_distinguished_and_keep_what_the_file_does_not_contain(world: World) -> None:
     world.apply(BASE + EXPORTS)
     world.apply(BASE + '[[accounts.ORDERS.exports]]\nsubject = "b"\ntype = "service"\ndescription = "ask b"')
     first, second = world.account("ORDERS").body.exports
@@ -429,14 +429,14 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("text", "sentence"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_is_told_with_its_place(text: str, sentence: str) -> None:
+def test_what_is_wrong_is_reported_with_its_place(text: str, sentence: str) -> None:
     with pytest.raises(UsageError) as caught:
         read(text.encode(), "f")
     assert caught.value.message.startswith("f: ")
     assert sentence in caught.value.message
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
+def test_all_that_is_wrong_is_reported_at_once() -> None:
     with pytest.raises(UsageError, match=r"accounts\.A\.x: .*; accounts\.A\.y: "):
         read(b"accounts.A = { x = 1, y = 2 }", "f")
 
@@ -464,7 +464,7 @@ CANNOT = {
 
 
 @pytest.mark.parametrize(("text", "sentence"), CANNOT.values(), ids=CANNOT)
-def test_what_cannot_be_is_told_with_its_place(world: World, text: str, sentence: str) -> None:
+def test_what_cannot_be_is_reported_with_its_place(world: World, text: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         world.plan(text)
 
@@ -474,7 +474,7 @@ def test_there_is_no_system_without_an_operator() -> None:
         World().plan("[accounts.A]")
 
 
-def test_an_operator_can_be_made_with_everything_that_it_says() -> None:
+def test_an_operator_can_be_created_with_everything_that_it_can_contain() -> None:
     world = World()
     world.apply(
         '[operator]\nname = "ACME"\naccount_server_url = "nats://localhost:4222"\n'
@@ -490,6 +490,6 @@ def test_an_operator_can_be_made_with_everything_that_it_says() -> None:
     )
 
 
-def test_what_claims_cannot_hold_is_told_with_its_place() -> None:
+def test_what_claims_cannot_hold_is_reported_with_its_place() -> None:
     with pytest.raises(UsageError, match=r'^accounts.A.limits.conn: expected a whole number, found "many"$'):
         with_members(Account.new(), {"limits": {"conn": "many"}}, account_kind(), "accounts.A", prune=False)

@@ -37,7 +37,7 @@ def test_nothing_of_the_policy_is_lifted(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["C999", "", "g003", "all", "P"])
-def test_a_code_that_no_rule_has_is_told(code: str) -> None:
+def test_a_code_that_no_rule_has_is_reported(code: str) -> None:
     with pytest.raises(UsageError, match="no rule has the code"):
         check([code])
 

@@ -156,7 +156,7 @@ def damaged(**changes: object) -> str:
         pytest.param('{"version":1,"version":1,"keys":{}}', "version: the name occurs twice", id="twice"),
     ],
 )
-def test_a_damaged_keyring_is_told_by_path_and_place(tmp_path: Path, text: str, sentence: str) -> None:
+def test_a_damaged_keyring_is_reported_by_path_and_place(tmp_path: Path, text: str, sentence: str) -> None:
     path = tmp_path / "keyring.json"
     path.write_text(text)
     with pytest.raises(StoreError) as caught:
@@ -221,7 +221,7 @@ def test_a_place_is_taken_away_from_an_entry() -> None:
     ],
     ids=["missing", "made", "brings a module", "unknown"],
 )
-def test_a_damaged_spare_is_told_by_its_place(
+def test_a_damaged_spare_is_reported_by_its_place(
     tmp_path: Path, spare: dict[str, object], sentence: str
 ) -> None:
     path = tmp_path / "keyring.json"

@@ -357,7 +357,7 @@ def test_generic_claims_that_servers_would_take_for_others_are_refused(
 
 
 @pytest.mark.parametrize("kind", [None, 5, ["account"], {"account": 1}, "custom", "generic", "Account"])
-def test_generic_claims_may_say_any_other_type(keys: Keys, kind: object) -> None:
+def test_generic_claims_may_report_any_other_type(keys: Keys, kind: object) -> None:
     made = drafted(keys, Generic(data={"type": kind}), sub=Role.USER, iss=Role.ACCOUNT)
     assert made.claims.body == Generic(data={"type": kind, "version": 2.0})
 
@@ -412,7 +412,7 @@ LOOP["loop"] = LOOP
         pytest.param(Account(description=object()), "", id="an object"),
     ],
 )
-def test_a_wrong_type_in_claims_is_told_with_its_path(keys: Keys, body: Account, path: str) -> None:
+def test_a_wrong_type_in_claims_is_reported_with_its_path(keys: Keys, body: Account, path: str) -> None:
     with pytest.raises(BadClaims) as caught:
         account(keys, body)
     assert caught.value.path == path
@@ -433,7 +433,7 @@ def test_a_wrong_type_in_claims_is_told_with_its_path(keys: Keys, body: Account,
     ],
 )
 @pytest.mark.parametrize("body", [User(), Generic(data={})], ids=["user", "generic"])
-def test_a_wrong_type_in_registered_claims_is_told_with_its_path(
+def test_a_wrong_type_in_registered_claims_is_reported_with_its_path(
     keys: Keys,
     body: Any,  # noqa: ANN401 - a table
     members: dict[str, Any],

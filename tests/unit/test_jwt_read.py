@@ -294,7 +294,7 @@ def test_there_is_one_spelling_of_the_header(
         pytest.param(b'{"nats":' + b'{"a":' * 200 + b"1" + b"}" * 201, "", "too-deep", id="201 levels"),
     ],
 )
-def test_a_payload_that_is_refused_is_told_with_path_and_rule(
+def test_a_payload_that_is_refused_is_reported_with_path_and_rule(
     craft: Craft, payload: bytes | dict[str, Any], path: str, rule: str, request: pytest.FixtureRequest
 ) -> None:
     with pytest.raises(BadJwt) as caught:
@@ -471,7 +471,7 @@ def test_a_canonical_client_id_beyond_64_bits_is_refused(craft: Craft, keys: dic
     assert caught.value.path == "nats.client_info.id"
 
 
-def test_a_jwt_of_a_newer_library_says_so(craft: Craft) -> None:
+def test_a_jwt_of_a_newer_library_reports_it(craft: Craft) -> None:
     with pytest.raises(BadJwt, match="the jwt has version 3, made by a newer library") as caught:
         read(craft({"nats": {"type": "user", "version": 3}}))
     assert caught.value.hint == "update seedless"

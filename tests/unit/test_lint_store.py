@@ -139,7 +139,7 @@ def test_what_is_wrong_in_a_store_is_found(
     assert [line.partition(": ")[2] for line in found(store)] == expected
 
 
-def test_a_damaged_file_is_told_and_the_rest_is_judged(store: NscStore) -> None:
+def test_a_damaged_file_is_reported_and_the_rest_is_judged(store: NscStore) -> None:
     store.put({("ORDERS", "zoe"): sign(ORDERS, key(Role.USER, 2), "zoe", User.new(), exp=NOW - 1)})
     path = store.path("ORDERS", "app")
     path.write_text(path.read_text()[:-3])
@@ -157,7 +157,7 @@ def test_users_of_a_damaged_account_are_judged_without_trust(store: NscStore) ->
     assert found(store) == ["account ORDERS: L001", "user ORDERS/app: L005 iss"]
 
 
-def test_a_jwt_under_another_name_is_told(store: NscStore) -> None:
+def test_a_jwt_under_another_name_is_reported(store: NscStore) -> None:
     store.path("ORDERS", "app").rename(store.path("ORDERS", "clerk"))
     (judged,) = [one for one in lint_store(store, NOW) if one.findings]
     (finding,) = judged.findings
@@ -172,7 +172,7 @@ def test_a_policy_judges_what_stands(store: NscStore) -> None:
     assert len({line.partition(":")[0] for line in found(store, policy=theirs)}) == 3
 
 
-def test_members_that_are_not_known_and_old_versions_are_told(craft: Craft) -> None:
+def test_members_that_are_not_known_and_old_versions_are_reported(craft: Craft) -> None:
     body = {"type": "user", "version": 2, "subs": -1, "data": -1, "payload": -1, "colour": "red"}
     strange = read(craft({"sub": text(APP), "iat": NOW, "jti": "x", "name": "app", "nats": body}))
     around = LintContext(Context(NOW))
@@ -183,7 +183,7 @@ def test_members_that_are_not_known_and_old_versions_are_told(craft: Craft) -> N
     assert "L003" in [one.code for one in judge_jwt("app.jwt", old, around).findings]
 
 
-def test_an_empty_list_of_a_scoped_user_is_told(craft: Craft, keys: dict[Role, SoftwareKey]) -> None:
+def test_an_empty_list_of_a_scoped_user_is_reported(craft: Craft, keys: dict[Role, SoftwareKey]) -> None:
     scope = Scope(key=text(keys[Role.ACCOUNT]), template=Template.new())
     parent = account(signing_keys=(scope,))
     around = LintContext(Context(NOW, claims={text(ORDERS): parent.claims}))

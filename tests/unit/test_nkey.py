@@ -81,7 +81,7 @@ def test_the_nkeys_package_takes_our_keys_and_our_signatures(role: Role) -> None
         pytest.param("B" * 56, "checksum", id="only B"),
     ],
 )
-def test_text_that_is_no_public_key_is_told_by_what_is_wrong_with_it(text: str, reason: str) -> None:
+def test_text_that_is_no_public_key_is_reported_by_what_is_wrong_with_it(text: str, reason: str) -> None:
     with pytest.raises(BadKey) as caught:
         PublicKey.parse(text)
     assert caught.value.reason == reason

@@ -612,7 +612,7 @@ def test_every_code_has_a_case_and_every_finding_is_an_error() -> None:
     assert {finding.severity for finding in findings} == {"error"}
 
 
-def test_a_rule_is_compiled_only_for_what_the_policy_says() -> None:
+def test_a_rule_is_compiled_only_for_what_the_policy_reports() -> None:
     assert (
         len(rules(policy())) == 2
     )  # the operator, and delegations, which are forbidden unless it names them
@@ -643,7 +643,7 @@ class TestUsersOfAScope:
         assert self.found("app", ("x:a.b",), "t.a.b") == [(P008, "nats.pub.allow[1]")]
         assert self.found("app", ("x:a", "x:>"), "t.a.b") == [(P008, "nats.pub.allow[2]")]
 
-    def test_what_is_written_is_told_beside_what_servers_take_it_for(self) -> None:
+    def test_what_is_written_is_reported_beside_what_servers_take_it_for(self) -> None:
         around, one = context(), user(sub=Permission(allow=("a.*", "a.b", "a.> q")))
         texts = [f.text for f in judge(policy('[subjects]\nreserved = ["a.b"]'), [one], around)]
         assert texts == [

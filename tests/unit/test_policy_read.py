@@ -171,18 +171,18 @@ def test_the_operator_alone_is_a_policy() -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_told_with_its_place(text: str, message: str) -> None:
+def test_what_is_wrong_is_reported_with_its_place(text: str, message: str) -> None:
     assert message in told(text)
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
+def test_all_that_is_wrong_is_reported_at_once() -> None:
     message = told("x = 1\n[names]\ny = 2\n")
     assert message.startswith("policy.toml: x is no key of a policy")
     assert "names.y is no key of a policy" in message
     assert "operator is missing" in message
 
 
-def test_bytes_that_are_no_text_are_told() -> None:
+def test_bytes_that_are_no_text_are_reported() -> None:
     with pytest.raises(StoreError, match="can't decode byte"):
         read(b"\xff", "policy.toml")
 

@@ -65,7 +65,7 @@ def info(manufacturer: str = "", model: str = "", library: str = "", firmware: s
         pytest.param(info(), "unknown", id="a-token-that-says-nothing"),
     ],
 )
-def test_a_device_is_recognised_by_what_it_says(token: TokenInfo, family: str) -> None:
+def test_a_device_is_recognised_by_what_it_reports(token: TokenInfo, family: str) -> None:
     assert token.quirks.family == family
 
 
@@ -142,7 +142,7 @@ def test_every_row_has_a_name_of_its_own_and_a_source() -> None:
     assert all(family.manufacturer or family.library for family in FAMILIES)
 
 
-def test_the_page_of_the_tokens_says_what_the_table_says() -> None:
+def test_the_page_of_the_tokens_reports_what_the_table_reports() -> None:
     spec = importlib.util.spec_from_file_location(
         "generate_tokens", ROOT / "docs" / "reference" / "generate_tokens.py"
     )

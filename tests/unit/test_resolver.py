@@ -94,7 +94,7 @@ def test_the_words_of_a_server_cannot_deceive_and_are_cut() -> None:
     assert len(found.text) < 400
 
 
-def test_servers_of_one_name_are_told_apart_by_their_ids() -> None:
+def test_servers_of_one_name_are_distinguished_by_their_ids() -> None:
     servers = [
         AccountServer("NBBBBBBBBBB", "n0"),
         AccountServer("NAAAAAAAAAA", "n0"),
@@ -120,7 +120,7 @@ def test_the_question_whether_accounts_are_deleted_deletes_none() -> None:
     ],
     ids=["another reason", "not enabled"],
 )
-def test_why_it_is_refused_tells_whether_a_server_deletes(words: str, deletes: bool) -> None:  # noqa: FBT001 - a case
+def test_why_it_is_refused_reports_whether_a_server_deletes(words: str, deletes: bool) -> None:  # noqa: FBT001 - a case
     assert protocol.may_delete(ServerAnswer(AccountServer("N", "n"), ok=False, text=words)) is deletes
 
 

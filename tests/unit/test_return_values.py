@@ -123,7 +123,7 @@ def test_errors_of_our_own_and_bugs_pass_through() -> None:
         ),
     ],
 )
-def test_the_tries_left_are_told(flags: dict[str, bool], wrong: bool, message: str) -> None:  # noqa: FBT001 - a table
+def test_the_tries_left_are_reported(flags: dict[str, bool], wrong: bool, message: str) -> None:  # noqa: FBT001 - a table
     error = pin_rejected(info(**flags), wrong=wrong)
     assert error.message == f'cannot log in on token "ops" (serial 01): {message}'
     assert error.hint

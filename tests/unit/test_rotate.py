@@ -212,7 +212,7 @@ def test_connections_are_asked_for_page_by_page_on_every_server() -> None:
         pytest.param([b"{", b"{"], "cannot be understood", id="no JSON"),
     ],
 )
-def test_an_answer_that_does_not_come_or_is_none_is_told(answers: list[bytes], sentence: str) -> None:
+def test_an_answer_that_does_not_come_or_is_none_is_reported(answers: list[bytes], sentence: str) -> None:
     with pytest.raises(ServerError, match=sentence):
         connected(lambda _: [answers], [N0, N1], "AB")
 

@@ -38,7 +38,7 @@ def test_the_seed_of_each_role_begins_with_S_and_its_letter(role: Role) -> None:
         pytest.param(pack(bytes([0x95, 0x01]) + RAW), "prefix", id="low bits of the second byte set"),
     ],
 )
-def test_text_that_is_no_seed_is_told_by_what_is_wrong_and_never_quoted(text: str, reason: str) -> None:
+def test_text_that_is_no_seed_is_reported_by_what_is_wrong_and_never_quoted(text: str, reason: str) -> None:
     with pytest.raises(BadKey) as caught:
         SoftwareKey.parse(text)
     assert caught.value.reason == reason

@@ -140,7 +140,7 @@ def test_a_setting_that_cannot_be_written_is_refused(change: dict[str, str], rea
         full(operator(system=FIRST), [account(FIRST, "SYS")], **change)
 
 
-def test_accounts_and_system_account_must_be_what_they_say() -> None:
+def test_accounts_and_system_account_must_be_what_they_claim() -> None:
     user = SoftwareKey(Role.ACCOUNT, bytes([5] * 32))
     made = draft(Claims(sub=str(USER), body=User.new()), user.public_key, 1)
     other = made.complete(user.sign(made.signing_input))

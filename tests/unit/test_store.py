@@ -138,7 +138,7 @@ def test_the_newline_of_an_imported_file_is_not_part_of_the_jwt(
         pytest.param(b"x" * 1_048_577, "is damaged: the jwt has 1048577 characters, at most", id="too long"),
     ],
 )
-def test_a_damaged_jwt_is_told_by_its_path_and_the_others_are_read(
+def test_a_damaged_jwt_is_reported_by_its_path_and_the_others_are_read(
     store: Store, root: Path, content: bytes, sentence: str
 ) -> None:
     store.put({("B",): account_jwt("B", SoftwareKey(Role.ACCOUNT, bytes(32)))})
@@ -358,7 +358,7 @@ def test_of_several_stores_one_must_be_named(store: Store, root: Path) -> None:
     assert open_store(root, "B b").operator == "B b"
 
 
-def test_no_store_is_told_with_the_way_to_name_one(root: Path) -> None:
+def test_no_store_is_reported_with_the_way_to_name_one(root: Path) -> None:
     with pytest.raises(UsageError) as caught:
         open_store(root)
     assert (caught.value.message, caught.value.hint) == (
@@ -368,7 +368,7 @@ def test_no_store_is_told_with_the_way_to_name_one(root: Path) -> None:
     assert not root.exists()
 
 
-def test_an_unknown_operator_is_told_with_those_that_are_there(store: Store, root: Path) -> None:
+def test_an_unknown_operator_is_reported_with_those_that_are_there(store: Store, root: Path) -> None:
     with pytest.raises(UsageError) as caught:
         open_store(root, "NO")
     assert caught.value.message == f'there is no operator "NO" in {root}'
@@ -397,7 +397,7 @@ def test_a_new_store_needs_its_operator_first(root: Path) -> None:
     assert files(root) == {}
 
 
-def test_a_managed_store_says_so_in_its_mark(root: Path) -> None:
+def test_a_managed_store_reports_it_in_its_mark(root: Path) -> None:
     create_store(root, "O<P", managed=True).put({(): operator_jwt("O<P")})
     assert (root / "stores/O<P/.nsc").read_text() == (
         r'{"managed":true,"name":"O\u003cP","kind":"operator","version":"1"}'
@@ -406,7 +406,7 @@ def test_a_managed_store_says_so_in_its_mark(root: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"managed":1,"name":"OP"}', b"\xff"])
-def test_a_damaged_mark_is_told_by_its_path(store: Store, root: Path, content: bytes) -> None:
+def test_a_damaged_mark_is_reported_by_its_path(store: Store, root: Path, content: bytes) -> None:
     path = root / "stores/OP/.nsc"
     path.write_bytes(content)
     with pytest.raises(StoreError, match=r"OP/\.nsc is damaged"):
@@ -425,5 +425,5 @@ def test_a_damaged_mark_is_told_by_its_path(store: Store, root: Path, content: b
         ),
     ],
 )
-def test_the_default_root_is_where_xdg_says(environment: dict[str, str], expected: str) -> None:
+def test_the_default_root_is_where_xdg_reports(environment: dict[str, str], expected: str) -> None:
     assert default_root(environment) == Path(expected)

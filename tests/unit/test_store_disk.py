@@ -77,7 +77,7 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
-def test_a_read_only_store_is_told_and_stays_as_it_was(mounts: Mounts, root: Path) -> None:
+def test_a_read_only_store_is_reported_and_stays_as_it_was(mounts: Mounts, root: Path) -> None:
     before = tree(root)
     done = mounts.run_read_only(root, *put(root, "B", 1_700_000_001))
     assert (done.returncode, done.stderr) == (1, "")
@@ -95,7 +95,7 @@ def test_a_store_is_not_begun_on_a_read_only_disk(mounts: Mounts, tmp_path: Path
     assert tree(tmp_path) == {}
 
 
-def test_a_full_disk_is_told_and_the_store_stays_as_it_was(mounts: Mounts, root: Path) -> None:
+def test_a_full_disk_is_reported_and_the_store_stays_as_it_was(mounts: Mounts, root: Path) -> None:
     before = tree(root)
     for name in ("A", "B"):  # replaced files, and new folders
         done = mounts.run_full(root, *put(root, name, 1_700_000_001))
@@ -181,7 +181,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next(root: Path) -> None:
         ),
     ],
 )
-def test_a_folder_that_is_none_is_told_in_a_sentence(
+def test_a_folder_that_is_none_is_reported_in_a_sentence(
     tmp_path: Path, make: Callable[[Path], object], sentence: str
 ) -> None:
     make(tmp_path / "folder")
@@ -209,7 +209,7 @@ with FolderLock(Path(sys.argv[1])).held():
 """
 
 
-def test_a_lock_held_too_long_is_told_and_a_killed_holder_frees_it(tmp_path: Path) -> None:
+def test_a_lock_held_too_long_is_reported_and_a_killed_holder_frees_it(tmp_path: Path) -> None:
     lock = FolderLock(tmp_path, wait=0.2)
     with subprocess.Popen([sys.executable, "-c", _HOLD, str(tmp_path)], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
@@ -222,7 +222,7 @@ def test_a_lock_held_too_long_is_told_and_a_killed_holder_frees_it(tmp_path: Pat
         pass
 
 
-def test_who_waits_for_a_lock_is_told_once_and_at_once_which_process_has_it(tmp_path: Path) -> None:
+def test_who_waits_for_a_lock_is_reported_once_and_at_once_which_process_has_it(tmp_path: Path) -> None:
     notices: list[tuple[float, str]] = []
     with subprocess.Popen([sys.executable, "-c", _HOLD, str(tmp_path)], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None

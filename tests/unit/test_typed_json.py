@@ -69,7 +69,7 @@ def fit(text: str) -> tuple[Tree, tuple[Unknown, ...]]:
         ('{"by_name":{"a.b":"c"}}', 'top.by_name."a.b"', "expected a whole number"),
     ],
 )
-def test_a_wrong_value_is_told_with_its_path_and_what_should_be_there(
+def test_a_wrong_value_is_reported_with_its_path_and_what_should_be_there(
     text: str, path: str, told: str
 ) -> None:
     with pytest.raises(BadClaims) as caught:
@@ -155,7 +155,7 @@ def test_a_large_value_is_cut_in_the_error() -> None:
     assert len(caught.value.message) < 300
 
 
-def test_python_values_that_are_no_json_are_told_by_their_type() -> None:
+def test_python_values_that_are_no_json_are_reported_by_their_type() -> None:
     with pytest.raises(BadClaims, match=r"top\.number: expected a whole number, found a object"):
         typed_json.fit({"number": object()}, Tree, "top")
     with pytest.raises(BadClaims, match=r"top\.by_name: expected text as the name of a member, found 5"):

@@ -72,7 +72,7 @@ def test_all_of_a_sound_store_is_trusted_in_the_order_of_the_tree(tmp_path: Path
 
 
 @pytest.mark.parametrize(("accounts", "users"), [(12, 2), (2, 19)], ids=["many accounts", "many users"])
-def test_processes_say_the_same_in_the_same_order(
+def test_processes_report_the_same_in_the_same_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accounts: int, users: int
 ) -> None:
     monkeypatch.setattr(verification, "WORTH", 20)
@@ -142,7 +142,7 @@ def test_a_user_that_lies_with_another_account_is_held_against_its_own(tmp_path:
         ),
     ],
 )
-def test_a_user_is_trusted_as_its_account_says(
+def test_a_user_is_trusted_as_its_account_reports(
     tmp_path: Path, account: dict[str, Any], user: dict[str, int], trust: str
 ) -> None:
     store = create_store(tmp_path, "ACME")

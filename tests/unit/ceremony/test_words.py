@@ -32,7 +32,7 @@ VECTORS = {
 
 
 @pytest.mark.parametrize("name", VECTORS)
-def test_a_digest_is_said_as_the_published_list_says_it_and_read_back(name: str) -> None:
+def test_a_digest_is_reported_as_the_published_list_reports_it_and_read_back(name: str) -> None:
     spelled, *said = VECTORS[name].split()
     digest = bytes.fromhex(spelled)
     assert words.words(digest) == tuple(said)
@@ -71,7 +71,7 @@ def test_a_sha256_is_four_rows_of_eight_words() -> None:
         pytest.param("quetzalcoatl", 'word 1, "quetzalcoatl", is none', "neither list", id="no word"),
     ],
 )
-def test_a_word_that_is_wrong_is_told_with_its_place(said: str, sentence: str, hint: str) -> None:
+def test_a_word_that_is_wrong_is_reported_with_its_place(said: str, sentence: str, hint: str) -> None:
     with pytest.raises(UsageError) as caught:
         words.parse(said)
     assert sentence in caught.value.message

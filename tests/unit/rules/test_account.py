@@ -54,7 +54,7 @@ def test_limits(found: Found, limits: dict[str, Any], codes: list[Any]) -> None:
     assert found("account", nats) == codes
 
 
-def test_an_account_without_any_limits_is_told_once_of_its_imports_c053(found: Found) -> None:
+def test_an_account_without_any_limits_is_reported_once_of_its_imports_c053(found: Found) -> None:
     places = found("account", {"limits": _NONE, "imports": [_IMPORT]})
     assert [code for code, _ in places if code < "C100"] == ["C053"]
 

@@ -226,7 +226,7 @@ def test_unreadable_activations_do_not_expire_g009(found: Found) -> None:
     assert found("account", {"imports": [item]}, letters="G") == []
 
 
-def test_an_unusual_spelling_of_what_is_replaced_is_told_once_g013(
+def test_an_unusual_spelling_of_what_is_replaced_is_reported_once_g013(
     say: Say, named: dict[str, SoftwareKey], plain: Context
 ) -> None:
     before = _jwt(say, named, NOW - 9)

@@ -158,7 +158,7 @@ def test_activations_of_imports(
 @pytest.mark.parametrize(
     "token", [pytest.param("https://h/t", id="C032 URL"), pytest.param("x", id="C032 junk")]
 )
-def test_what_is_no_activation_is_told(found: Found, token: str) -> None:
+def test_what_is_no_activation_is_reported(found: Found, token: str) -> None:
     places = found("account", {"imports": [_STREAM | {"token": token}]})
     assert places == [("C032", "nats.imports[0].token")]
 

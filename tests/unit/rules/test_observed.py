@@ -130,7 +130,7 @@ def test_a_user_of_a_scope_has_no_limits_of_its_own_c102(found: Found, say: Say)
     assert found("user", _SCOPED, iss="<signing key>", context=unscoped) == limits
 
 
-def test_a_limit_of_zero_in_a_scope_is_told_c103(say: Say, plain: Context) -> None:
+def test_a_limit_of_zero_in_a_scope_is_reported_c103(say: Say, plain: Context) -> None:
     said = say("account")
     scopes = tuple(
         Scope(key=said.claims.sub, template=Template(subs=subs, payload=payload, pub=Permission()))
@@ -146,7 +146,7 @@ def test_a_limit_of_zero_in_a_scope_is_told_c103(say: Say, plain: Context) -> No
     ]
 
 
-def test_whether_logins_are_refused_is_told_c105(say: Say, plain: Context) -> None:
+def test_whether_logins_are_refused_is_reported_c105(say: Say, plain: Context) -> None:
     def text(*types: str) -> str:
         said = say("user", {"allowed_connection_types": list(types)})
         return next(finding.text for finding in judge_statement(said, plain))

@@ -145,7 +145,9 @@ def test_an_auth_callout_needs_a_system_account(
     assert found("operator", operator, letters="T", context=below) == [(code, where) for code in codes]
 
 
-def test_an_auth_callout_is_judged_where_the_operator_says_what_is_below_t014(found: Found, say: Say) -> None:
+def test_an_auth_callout_is_judged_where_the_operator_lists_what_is_below_t014(
+    found: Found, say: Say
+) -> None:
     operator = say("operator").claims
     account = say("account", CALLOUT).claims
     context = Context(now=NOW, operator=operator, claims={operator.sub: operator, account.sub: account})
