@@ -20,7 +20,7 @@ from seedless.errors import Refused, SeedlessError, UsageError
 from seedless.keygen import request as key_request
 from seedless.keygen.check import check_keygen, policy_of, recompute_keygen
 from seedless.keygen.run import KeygenRun, run_keygen
-from seedless.keygen.transcript import SeenBag, content_of
+from seedless.keygen.transcript import SeenBag, content_of, progress, receipt_drafts
 from seedless.nkey import Role
 from seedless.policy import read as read_policy
 from seedless.readiness import questions
@@ -465,3 +465,50 @@ def test_every_flip_of_a_byte_of_request_and_result_is_found(held: tuple[bytes, 
             files = [*held]
             files[number] = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
             assert str(check_keygen(*files).verdict) == "false", (number, at)
+
+
+@pytest.mark.parametrize(
+    ("kind", "member", "value", "why"),
+    [
+        ("opened", "mark", "REHEARSAL", "transcript[0].mark is not that of the request"),
+        ("ended", "created", 1, "transcript[8] counts other keys or signatures than the entries have"),
+        ("ended", "at", T0 + 1, "transcript[8] does not follow what is before it"),
+        ("readiness", "rows", [], "transcript[3].rows is empty, and such an entry has rows"),
+        ("intent", "label", "operator:EVE", "transcript[4] is about another key than operator:ACME"),
+    ],
+)
+def test_an_entry_that_cannot_be_is_found_without_any_receipt(
+    held: tuple[bytes, bytes], kind: str, member: str, value: object, why: str
+) -> None:
+    request, result = held
+    entries = entries_of(result)
+    entries[index_of(entries, kind)][member] = value
+    word, text = verdict(request, lines_of(rechained(request, entries)))
+    assert (word, text.startswith(why)) == ("false", True), text
+
+
+def test_a_first_key_that_was_intended_after_the_expiry_is_found(held: tuple[bytes, bytes]) -> None:
+    request, result = held
+    entries = entries_of(result)
+    for entry in entries[index_of(entries, "intent") :]:
+        entry["at"] = T0 + 1000
+    word, text = verdict(request, lines_of(rechained(request, entries)))
+    assert (word, text.startswith("the request holds from ")) == ("false", True), text
+
+
+def test_what_the_keys_themselves_signed_otherwise_does_not_come_out_again(
+    ceremony: Ceremony, held: tuple[bytes, bytes]
+) -> None:
+    request, result = held
+    tokens = SoftTokens()
+    entries = entries_of(result)
+    for key in ceremony.request.specification.keys:
+        tokens.create(key)
+    entries[index_of(entries, "created")]["signed"] = {"statement": 2}
+    changed = rechained(request, entries)
+    drafts = receipt_drafts(progress(ceremony.request, changed))
+    forged = result_of(changed, [jwt.text for jwt in tokens.sign(drafts)])
+    found = check_keygen(request, forged, recompute=True)
+    assert (str(found.verdict), found.is_good) == ("complete", False)
+    assert found.recomputed is not None
+    assert found.recomputed.text == "a signature of the result is over something else than comes out"
