@@ -139,7 +139,8 @@ def test_the_files_that_can_be_lost_have_their_way_back(cli: Cli, spare: pytest_
         "seedless pull --all --creds SYSTEM.creds",
         "seedless user import USER.creds",
     ]
-    assert "--first-use all" in cli.ok("recovery", "drill", "ledger").out
+    refused = cli.run("recovery", "drill", "ledger")
+    assert (refused.code, "there is no ledger in" in refused.err) == (2, True)
 
 
 def test_a_drill_registers_the_keys_again_on_a_copy_and_names_those_that_do_not_come_back(

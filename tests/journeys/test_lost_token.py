@@ -248,6 +248,48 @@ def test_a_store_and_an_inventory_that_are_lost_come_back(office: Office, server
     assert servers.let_in(server.url, app, office.creds("later")) == [True, True]
 
 
+def test_a_ledger_that_is_lost_is_begun_again_and_the_drill_names_what_does_not_come_back(
+    office: Office, servers: Servers
+) -> None:
+    server = servers.restarted()
+    office.run(f"seedless push --all --yes --url {server.url}\ncp store/keys/creds/ACME/SYS/sys.creds .")
+    operator = office.json("operator", "show")["subject"]
+    (office.folder / "policy.toml").write_text(f'operator = "{operator}"\n')
+    office.run(
+        "seedless account edit ORDERS --conns 100 --plan first.plan\n"
+        "seedless ceremony prepare first.plan --reason first -o first.json\n"
+        'seedless ceremony sign first.json --first-use all --expect "$(sha256sum first.json | cut -c1-64)" '
+        "--clock-checked -o first.result --policy policy.toml\n"
+        "seedless ceremony accept first.result"
+    )
+    drill, last, *steps = office.scripts("When the ledger is lost")
+    orders = office.json("account", "show", "ORDERS")["subject"]
+    played = office.run(drill)
+    assert "came back on the copy, as before: 2 jwts" in played  # operator and ORDERS
+    ledger = office.folder / "store/ledger.json"
+    before = json.loads(ledger.read_text())["operators"][operator]
+
+    # A ledger that knows more than the results on the machine: what only it has is named.
+    other = json.loads(ledger.read_text())
+    other["operators"][operator]["subjects"][orders]["iat"] += 1
+    other["operators"][operator]["requests"]["0" * 64] = "1" * 64
+    ledger.write_text(json.dumps(other))
+    with pytest.raises(AssertionError) as caught:
+        office.run(drill)
+    assert f"missing on the copy: {orders}: no result here has the jwt" in str(caught.value)
+    assert f"the ceremony of the request {'0' * 64}: its result is not here" in str(caught.value)
+
+    ledger.unlink()
+    assert "R011" in office.run(f"exec 2>&1\n{last}")
+    for step in steps:
+        office.run(step.replace("nats://localhost:4222", server.url))
+    after = json.loads(ledger.read_text())["operators"][operator]
+    assert before["requests"].items() < after["requests"].items()
+    assert after["subjects"].keys() == before["subjects"].keys()
+    assert office.json("account", "show", "ORDERS")["claims"]["nats"]["limits"]["conn"] == 300
+    assert servers.let_in(server.url, office.creds("app")) == [True]
+
+
 def test_a_spare_operator_signs_and_no_server_is_restarted(office: Office, servers: Servers) -> None:
     first, second = office.scripts("List a spare operator")
     office.run(first)

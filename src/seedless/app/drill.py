@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from seedless.app.ceremony_requests import ledger_path
+from seedless.app.ledger_drill import begun_again
 from seedless.app.pipeline import preview
 from seedless.app.token_choice import token_uri
 from seedless.claims import Account, Operator, User, signing_key
@@ -555,16 +557,22 @@ def _store(workspace: Workspace, remote: Remote | None) -> Drill:
 
 
 def _ledger(workspace: Workspace) -> Drill:
-    """Return how a machine for ceremonies goes on without its ledger."""
-    path = workspace.root / "ledger.json"
+    """Return how a machine for ceremonies goes on without its ledger: played on a copy."""
+    path = ledger_path(workspace)
+    returned, missing, findings = begun_again(workspace)
     steps = (
-        DrillStep(what="ledger, from its newest backup", commands=(f"cp BACKUP {shown(path)}",)),
+        DrillStep(what="ledger, from its newest backup", commands=(f"cp BACKUP {shown(str(path))}",)),
         DrillStep(
             what="ledger, begun again where there is no backup",
             commands=("seedless ceremony review REQUEST", "seedless ceremony sign REQUEST --first-use all"),
         ),
     )
-    people = (
-        "two who compare the jwts of the request with the last report (docs/howto/ceremony-machine.md)",
+    return Drill(
+        lost="ledger",
+        steps=steps,
+        servers=("nothing",),
+        people=("two who compare the jwts of the request with the servers, and with the last report",),
+        returned=returned,
+        missing=missing,
+        findings=findings,
     )
-    return Drill(lost="ledger", steps=steps, servers=("nothing",), people=people)

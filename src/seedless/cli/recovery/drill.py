@@ -44,7 +44,8 @@ def drill(
     the lost keys, and judged by rules and policy. With --sign the tokens that are left sign them, which
     proves that they can: unplug the one that is meant to be lost. A lost inventory is registered anew on the
     copy, and compared; each key signs a challenge. With --url a lost store is pulled from servers into the
-    copy, and compared. Nothing outside of the copy is written but the journal of challenges.
+    copy, and compared. A lost ledger is begun again on the copy from the ceremonies that lie here. Nothing
+    outside of the copy is written but the journal of challenges.
     Exit 3 when something could not be issued again, or does not come back.
 
     \b
