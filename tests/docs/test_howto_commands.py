@@ -20,6 +20,7 @@ CREATED = {
     "share-subjects": (("account", "add", "ORDERS"), ("account", "add", "BILLING")),
     "users-that-expire": (("account", "add", "ORDERS"),),
     "ci": (),
+    "bare-nkey-users": (),
 }
 """What the commands of a page find: the page says so, or it is of course so."""
 
@@ -49,3 +50,11 @@ def test_the_commands_of_the_page_run(
     assert len(found) >= 3
     for words in found:
         cli.ok(*words)
+
+
+def test_the_configuration_of_bare_users_is_what_the_command_writes(root: Path, cli: Cli) -> None:
+    page = root / "docs/howto/bare-nkey-users.md"
+    (words,) = [found for found in commands(page) if found[0] == "server"]
+    cli.ok(*words[:-1], str(cli.home / "users.conf"))
+    shown = re.findall(r"^```text\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert (cli.home / "users.conf").read_text(encoding="utf-8").split() == shown[0].split()
