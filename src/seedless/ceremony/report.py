@@ -69,7 +69,8 @@ figure svg { display: block; width: 100%; height: auto; }
 .effect { font-weight: 600; width: 6rem; }
 .soft { color: var(--soft); }
 .sign { border-collapse: separate; border-spacing: 1.5rem 0; margin: 0 -1.5rem; width: calc(100% + 3rem); }
-.sign th { width: auto; } .sign td { border-bottom: 1px solid var(--ink); height: 3rem; width: 33%; }
+.known thead th, .sign th { width: auto; overflow-wrap: normal; }
+.sign td { border-bottom: 1px solid var(--ink); height: 3rem; width: 33%; }
 @media (max-width: 44rem) { body { margin: 1rem auto; padding: 0 .8rem; }
   .words { grid-template-columns: repeat(4, 1fr); } .digest { display: block; }
   .facts th, .facts td, .known th, .known td { display: block; width: auto; padding-bottom: 0; }
