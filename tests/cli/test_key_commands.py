@@ -295,10 +295,10 @@ def test_the_name_is_asked_for_on_a_terminal_and_not_reported(cli: Cli) -> None:
 
 def test_a_key_whose_token_is_gone_is_taken_out_of_the_inventory_and_no_token_is_opened(cli: Cli) -> None:
     key = spare(cli)
-    uri = cli.ok("key", "list", "--json").data["keys"][0]["uri"]
     away = {"SOFTHSM2_CONF": "/nowhere", "SEEDLESS_MODULE": "/no/such/module.so", "TOKEN_PIN": None}
     done = cli.ok("key", "delete", key, "--lost", "--name", "SPARE", **away)
-    assert done.out == f"{key} (SPARE) at {uri}: out of the inventory\n"
+    where = f'token "{cli.token.label}" (serial {cli.token.serial})'
+    assert done.out == f"{key} (SPARE) on {where}: out of the inventory\n"
     assert keys_on(cli) == {(key, "SPARE", "not noted")}
     assert "the inventory does not have" in refused(
         cli, "key", "delete", key, "--lost", "-n", "SPARE", code=4

@@ -154,8 +154,7 @@ class LostPlace(msgspec.Struct, frozen=True, kw_only=True):
 class LostKeys:
     """Keys of a token that is lost: their places there are marked or taken out; no token is opened.
 
-    `what` names them in a sentence, `name` is what whoever reports the loss calls them: the name of the key,
-    or the label of the token.
+    `name` is what whoever reports the loss calls them: the name of the key, or the label of the token.
     """
 
     def __init__(self, workspace: Workspace, public_key: PublicKey | None = None) -> None:
@@ -168,7 +167,6 @@ class LostKeys:
         entries = self._entries()
         self.keys = tuple(key for key, _ in self._found(entries))
         self.name = (entries[0].name or str(public_key)) if public_key else self._token().token or ""
-        self.what = f"key {public_key}" if public_key else f"{len(self.keys)} keys of {self._token()}"
 
     def _token(self) -> KeyUri:
         return named_uri(self._workspace).token_part

@@ -12,13 +12,13 @@ from seedless.cli.key_options import public_key_type
 from seedless.cli.options import change_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
+from seedless.inventory import KeyPlace
 from seedless.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from seedless.app.key_deletion import KeyDeletion, LostPlace
-    from seedless.inventory import KeyPlace
     from seedless.nkey import PublicKey
 
 
@@ -70,8 +70,8 @@ def _lose(workspace: CommandWorkspace, public_key: PublicKey | None, name: str |
     loss, is_dry = workspace.keys.lost(public_key), workspace.options.dry_run
     if not (is_dry or workspace.options.yes) and name is None:
         printing.report("\n".join(_lost_line(key) for key in loss.keys))
-        called = "name" if public_key else "label"
-        name = consent.answer(f"Type the {called} of the {loss.what} to report it as lost: ")
+        called = "name of the key" if public_key else "label of the token"
+        name = consent.answer(f"Type the {called} to report it as lost: ")
     keys = loss.run(name=name, dry_run=is_dry)
     rows = [
         {
@@ -89,7 +89,7 @@ def _lose(workspace: CommandWorkspace, public_key: PublicKey | None, name: str |
 def _lost_line(key: LostPlace) -> str:
     done = "marked as lost, since jwts name it" if key.is_needed else "out of the inventory"
     stays = f", which has it at {_places(key.left)}" if key.left else ""
-    return f"{key.public_key} ({shown(key.name)}) at {shown(key.uri)}: {done}{stays}"
+    return f"{key.public_key} ({shown(key.name)}) on {KeyPlace(uri=key.uri).where}: {done}{stays}"
 
 
 def _warning(deletion: KeyDeletion) -> str:
