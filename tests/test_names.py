@@ -49,6 +49,11 @@ REPLACED = {
     "patients?": "examined token",
     "kept pins?": "cached PIN",
     "deaf": "does not trust",
+    "stands? guard|stood": "supervise, exists, was",
+    "complains?|complaints?": "report an error, error",
+    "misfits?": "mismatch",
+    "desks?": "group of operations",
+    "trades?": "export, import",
 }
 # The tables of words that are read aloud, and what a person says there.
 EXEMPT = {"ceremony/report.py", "ceremony/words.py", "recovery/slip39_words.py"}
@@ -88,6 +93,27 @@ def private(source: str) -> list[str]:
         for word, better in REPLACED.items()
         if (match := re.search(rf"(?<![\w-])({word})(?![\w-])", text))
     ]
+
+
+def bound_names(source: str) -> dict[str, int]:
+    """Each name that *source* binds as argument or target, with the line of the first."""
+    nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name | ast.arg)]
+    bound = [node for node in nodes if isinstance(node, ast.arg) or isinstance(node.ctx, ast.Store)]
+    return {
+        node.arg if isinstance(node, ast.arg) else node.id: node.lineno
+        for node in sorted(bound, key=lambda node: -node.lineno)
+    }
+
+
+@pytest.mark.parametrize("path", TRANSLATED, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_local_name_states_what_its_value_is(path: Path) -> None:
+    bound = bound_names(path.read_text(encoding="utf-8"))
+    assert {name: bound[name] for name in ("one", "said", "it") if name in bound} == {}
+
+
+def test_bound_names_are_those_of_arguments_assignments_and_loops() -> None:
+    source = "def f(a):\n    b = [c for c in a]\n    return d\n"
+    assert bound_names(source) == {"a": 1, "b": 2, "c": 2}
 
 
 def test_a_class_name_exists_once_in_the_package() -> None:

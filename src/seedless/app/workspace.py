@@ -495,8 +495,8 @@ class Workspace:
         if not self.has_store or self.store.get() is None:
             return ()
         wanted = set(keys)
-        for one in claims:
-            body = one.body
+        for about in claims:
+            body = about.body
             if isinstance(body, Account):
                 wanted |= {item.account for item in body.imports}
             elif isinstance(body, User | Activation):

@@ -136,7 +136,7 @@ class CeremonyRequest:
         These are the issuers, and the keys that the operator's jwts list, those of a draft included.
         """
         claims = [change.draft.claims for change in self.plan.changes]
-        claims += [one.claims for one in (self.operator, *self.plan.around) if one is not None]
+        claims += [around.claims for around in (self.operator, *self.plan.around) if around is not None]
         found = {key.raw for key in self.issuers}
         for item in claims:
             if isinstance(item.body, Operator):

@@ -295,7 +295,7 @@ def _require_people(specification: KeySpecification, where: str) -> None:
     witnesses = specification.witnesses.keys if specification.witnesses else ()
     named = [person.key for person in specification.people if person.key]
     for number, person in enumerate(specification.people):
-        if [one.name for one in specification.people].count(person.name) > 1:
+        if [other.name for other in specification.people].count(person.name) > 1:
             raise UsageError(
                 f"{where}.people[{number}] is {shown(person.name)}, who is there twice",
                 "one entry for each person, with all roles: a person counts once",

@@ -214,8 +214,8 @@ def require_no_loop() -> None:
 def connected(login: ServerLogin) -> Iterator[Connection]:
     """Log in, and log out at the end; raise `ServerError` or, without nats-py, `UsageError`."""
     require_no_loop()
-    # Complaints of a server come beside the answers and not as one: a user who may not ask would wait for
-    # the whole patience otherwise.
+    # A server reports errors beside the answers, not as an answer: without them, a user who may not ask would
+    # wait until the time-out.
     news = _Received()
     with asyncio.Runner() as runner:
         opening = logins.connect(
