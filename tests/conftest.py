@@ -406,12 +406,3 @@ def cli(few_tokens: None, softhsm_token: pytest_softhsm.Token, tmp_path: Path) -
         "TOKEN_PIN": softhsm_token.pin,
     }
     return Cli(tmp_path, softhsm_token, env)
-
-
-Desk = Cli  # the previous name, until all tests have the new one
-
-
-@pytest.fixture
-def desk(cli: Cli) -> Cli:
-    """Return the command line under its previous name."""
-    return cli

@@ -50,7 +50,7 @@ def begun_again(
     if not before.books:
         raise UsageError(f"there is no ledger in {shown(workspace.root)}", "there is nothing to lose")
     with _without_ledger(workspace) as child:
-        ended = sorted(_ended(child.root / _CEREMONIES), key=lambda one: one[0].plan.prepared_at)
+        ended = sorted(_ended(child.root / _CEREMONIES), key=lambda item: item[0].plan.prepared_at)
         findings = _judged_again(child, ended[-1][0]) if ended and workspace.policy is not None else ()
     after = Ledger()
     for request, result in ended:
