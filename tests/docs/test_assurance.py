@@ -106,3 +106,15 @@ def test_every_attack_on_the_services_that_is_described_has_evidence_that_exists
     ]
     assert sum(map(len, found.values())) == len(re.findall(r"`test_\w+`", page))
     assert missing(page, root) == []
+
+
+def test_each_requirement_of_ceremonies_has_a_page_and_a_test_that_exists(root: Path) -> None:
+    page = (root / "docs/reference/ceremony.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (R\d) \| [^|]+ \| ([^|]+) \| ([^|]+) \|$", page, re.MULTILINE)
+    assert [name for name, _, _ in rows] == [f"R{number}" for number in range(1, 10)]
+    folders = ("unit", "ceremony", "token")
+    known = {test for folder in folders for path in (root / "tests" / folder).glob("test_*.py")
+             for test in collected(path)}  # fmt: skip
+    named_here = [test for _, _, text in rows for test in re.findall(r"`(test_\w+)`", text)]
+    assert len(named_here) == 7
+    assert [test for test in named_here if test not in known] == []
