@@ -20,7 +20,9 @@ TOKEN_KEYS = {
     "label", "serial", "manufacturer", "model", "slot_id", "hardware_version", "firmware_version", "state",
     "uri",
 }  # fmt: skip
-ENTRY_KEYS = {"checked_at", "spares", "public_key", "role", "name", "uri", "made", "at", "attested"}
+ENTRY_KEYS = {
+    "checked_at", "spares", "public_key", "role", "name", "uri", "made", "at", "attested", "lost_at",
+}  # fmt: skip
 SEED = bytes(range(32))
 
 
