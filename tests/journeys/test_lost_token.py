@@ -142,7 +142,7 @@ def servers(office: Office, nats_server: Callable[[str], Any], session: Callable
 
 
 def test_users_stay_and_the_lost_keys_are_gone_when_the_identity_was_lost(
-    office: Office, servers: Servers
+    office: Office, servers: Servers, tmp_path: Path
 ) -> None:
     prepared = office.json("operator", "show")
     server = servers.restarted()
@@ -155,6 +155,8 @@ def test_users_stay_and_the_lost_keys_are_gone_when_the_identity_was_lost(
     assert "signed on the copy, and verified: 6 jwts" in rehearsed
     assert "came back on the copy, as before: 10 keys" in rehearsed
     assert "came back on the copy, as before: 7 jwts" in rehearsed
+    shutil.copytree(office.folder, tmp_path / "thief")
+    thief = opened(tmp_path / "thief", office.module)
     office.lose("MAIN")
 
     office.walk("When the token of the operator's identity is lost", server.url)
@@ -165,7 +167,11 @@ def test_users_stay_and_the_lost_keys_are_gone_when_the_identity_was_lost(
     assert kept[0] in prepared["claims"]["nats"]["signing_keys"]
     later = office.creds("later")
     assert servers.let_in(server.url, app, later) == [True, True]  # not restarted yet
+    steal = "seedless account add {} --yes --token pkcs11:token=MAIN; seedless push {} --yes --url {}"
+    thief.run(steal.format("EVIL", "EVIL", server.url))  # where MAIN was stolen, servers take what it signs
     server = servers.restarted(server)
+    with pytest.raises(AssertionError, match="R004"):
+        thief.run(steal.format("WORSE", "WORSE", server.url))
     office.run(f"seedless push --all --yes --url {server.url}")
     assert servers.let_in(server.url, app, later) == [True, True]
 
