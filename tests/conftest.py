@@ -22,6 +22,7 @@ from unittest import mock
 
 import click
 import pytest
+from hypothesis import settings
 
 from seedless.cli.main import main, seedless
 from seedless.pkcs11.module import load
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
     from typing import IO
 
     import pytest_softhsm
+
+# A machine that is busy is no error; for tests of every folder, whichever of them run.
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.register_profile("here", deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 def pytest_configure() -> None:

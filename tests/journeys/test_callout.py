@@ -236,8 +236,9 @@ def test_metrics_health_and_discovery_report_what_was_answered(
     assert 'seedless_callout_logins_total{reason="refused",result="refused"} 1.0' in metrics
     assert "seedless_nats_connected 1.0" in metrics
     assert (get("/healthz"), get("/readyz")) == ("alive\n", "ready\n")
-    with pytest.raises(urllib.error.HTTPError, match="404"):
+    with pytest.raises(urllib.error.HTTPError, match="404") as missing:
         get("/other")
+    missing.value.close()
 
 
 def test_a_connection_that_the_server_blocks_is_replaced(

@@ -217,7 +217,8 @@ def test_while_the_token_is_unplugged_logins_go_on_until_the_delegation_ends_and
             assert place.log_in().refusal == "", "the delegated key is in memory"
             status, text = place.get("/readyz")
             assert (status, text.splitlines()[0]) == (200, "ready")
-            assert text.endswith(f"and could not be replaced: {event['reason']}\n")
+            # The log cuts a long reason: the tokens of all tests of this process are named in it.
+            assert f"and could not be replaced: {event['reason'].removesuffix('…')}" in text
             assert f"{overdue} 1.0" in place.get("/metrics")[1]
             _until(lambda: place.get("/readyz")[0] == 503)
             assert place.log_in().refusal == "Authorization Violation"

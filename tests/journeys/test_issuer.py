@@ -268,6 +268,7 @@ def test_the_command_ends_on_sigterm_when_what_was_received_is_answered(world: W
                     asking = asyncio.create_task(
                         ask(shop, "user", **request_of(SoftwareKey.generate(Role.USER)))
                     )
+                    await asyncio.sleep(0)  # the request goes first, so that its answer proves something
                     await shop.flush()
                     process.send_signal(signal.SIGTERM)
                     assert "jwt" in await asking

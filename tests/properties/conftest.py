@@ -1,22 +1,16 @@
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
 from seedless import claims
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
-
-settings.register_profile("ci", deadline=None, derandomize=True)
-settings.register_profile("here", deadline=None)
-settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 # Characters that JSON, Go's HTML escaping or UTF-16 order treat apart are drawn more often.
 _ODD = '<>&\u2028\u2029"\\/\0\x1f\x7f\n\ufeff\uff21\U0001f600é.*> '
