@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import select
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     Cli = Any  # the fixture in tests/conftest.py
 
 _NOT_HERE = "install it: .ci/setup does, with the system's package manager"
@@ -59,16 +62,17 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_a_shell_is_offered_the_names_that_exist(filled: Cli, case: str) -> None:
-    line, names = CASES[case]
-    assert completed(filled, line)[: len(names) or None] == names
+def test_a_shell_is_offered_the_names_that_exist(filled: Cli) -> None:
+    offered = {case: completed(filled, line)[: len(names) or None] for case, (line, names) in CASES.items()}
+    assert offered == {case: names for case, (_, names) in CASES.items()}
 
 
 def test_tokens_and_keys_come_from_the_inventory_without_a_driver(filled: Cli) -> None:
     filled.env["SEEDLESS_MODULE"] = "/nowhere.so"
     keys = filled.ok("key", "list", "--json").data["keys"]
-    assert completed(filled, "seedless key show ") == [key["public_key"] for key in keys]
+    names = ["ACME", "ORDERS", r"ORDERS\\ reader", "PAYROLL"]
+    offered = completed(filled, "seedless key show ")
+    assert (sorted(offered[:4]), offered[4:]) == (names, [key["public_key"] for key in keys])
     assert completed(filled, "seedless account list --context ") == []
     assert completed(filled, "seedless key list --token ") == [filled.token.label]
 
@@ -102,6 +106,26 @@ def test_bash_completes_an_account(filled: Cli) -> None:
     assert (done.stdout, done.stderr) == ("ORDERS\n", "")
 
 
+def test_bash_completes_the_name_of_a_key_in_which_there_is_a_space(filled: Cli) -> None:
+    filled.ok("key", "new", "--role", "operator", "--name", "ORDERS")
+    # A command of its own, so that what is completed can be seen without being run.
+    start = filled.home / "start.bash"
+    start.write_text(
+        f"PS1='ready> '; source {_script(filled, 'bash')}; _given() {{ _seedless_completion seedless; }}; "
+        'complete -F _given given; given() { echo "given<$3>"; }\n'
+    )
+    typed = {
+        r"ORDERS\ r": "given<ORDERS reader>",
+        '"ORDERS r': "given<ORDERS reader>",
+        "'account O": "given<account ORDERS>",
+    }
+    with _shell(filled, "bash", "--rcfile", str(start), "-i") as terminal:
+        for word, whole in typed.items():
+            _read_until(terminal, "ready> ")
+            os.write(terminal, f"given key show {word}\t\n".encode())
+            assert whole in _read_until(terminal, ">\r\n")
+
+
 def test_fish_completes_a_user(filled: Cli) -> None:
     code = f"source {_script(filled, 'fish')}; complete --do-complete 'seedless user show -a ORDERS '"
     done = subprocess.run(
@@ -114,14 +138,21 @@ def test_fish_completes_a_user(filled: Cli) -> None:
 def test_zsh_completes_an_account_when_tab_is_typed(filled: Cli) -> None:
     script = _script(filled, "zsh")
     start = f"autoload -Uz compinit; compinit -u -D; source {script}; PS1='ready> '\n"
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execvpe("zsh", ["zsh", "-f", "-i"], _environment(filled))  # noqa: S606 - the shell is what is tested
-    try:
+    with _shell(filled, "zsh", "-f", "-i") as terminal:
         os.write(terminal, start.encode())
         _read_until(terminal, "ready> ")
         os.write(terminal, b"seedless account show PAY\t")
         assert "PAYROLL" in _read_until(terminal, "PAYROLL")
+
+
+@contextlib.contextmanager
+def _shell(cli: Cli, *command: str) -> Iterator[int]:
+    """Run a shell on a terminal, and give the other end."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvpe(command[0], command, _environment(cli))  # noqa: S606 - the shell is what is tested
+    try:
+        yield terminal
     finally:
         os.kill(pid, 9)
         os.waitpid(pid, 0)

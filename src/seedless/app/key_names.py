@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from seedless.diff import Wording
-from seedless.errors import SeedlessError
+from seedless.errors import SeedlessError, UsageError
 from seedless.inventory import Inventory
 from seedless.nkey import PublicKey, Role
 from seedless.store import readable
+from seedless.text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from seedless.app.workspace import Workspace
 
-__all__ = ["known_titles", "names_for", "names_of", "title", "with_titles"]
+__all__ = [
+    "key_named", "keys_named", "known_titles", "names_for", "names_of", "title", "with_titles",
+]  # fmt: skip
 
 _KEY = re.compile(r"[AOU][A-Z2-7]{55}")
 # Not within brackets, where its name is before it; not within a path, a URI or an assignment.
@@ -30,6 +33,57 @@ _ROLES = {role.value: role.name.lower() for role in Role}
 def title(key: str, name: str) -> str:
     """Return what the public *key* with this *name* is called: `account ORDERS`."""
     return f"{_ROLES[key[0]]} {name}"
+
+
+def keys_named(workspace: Workspace, name: str, role: Role | None = None) -> tuple[PublicKey, ...]:
+    """Return the keys that are called *name*, or by their title, `operator ACME`; only those of a *role*.
+
+    Names are those of the inventory, and of the operator and the accounts of the store.
+    """
+    entries = [(entry.public_key, entry.name) for entry in workspace.inventory()]
+    with contextlib.suppress(SeedlessError):
+        entries += _stored_keys(workspace, name)
+    found = (key for key, known in entries if known and name in {known, title(str(key), known)})
+    keys = {key for key in found if role in {None, key.role}}
+    return tuple(sorted(keys, key=lambda key: (list(Role).index(key.role), str(key))))
+
+
+def _stored_keys(workspace: Workspace, name: str) -> Iterator[tuple[PublicKey, str]]:
+    """Yield the keys of the operator and of the account that the store has by this *name*."""
+    store = workspace.store
+    bare = name.removeprefix("operator ").removeprefix("account ")
+    places: list[tuple[str, ...]] = [(bare,)] if bare in store.children() else []
+    for address in [*([()] if bare == store.operator else []), *places]:
+        jwt = store.get(*address)
+        if jwt is not None:
+            yield PublicKey.parse(jwt.claims.sub), bare
+
+
+def key_named(workspace: Workspace, name: str, role: Role | None = None) -> PublicKey:
+    """Return the one key that is called *name*, see `keys_named`; raise `UsageError` for none or several."""
+    found = keys_named(workspace, name, role)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        kind = "key" if role is None else f"key of an {role.name.lower()}"
+        raise UsageError(f"there is no {kind} called {quoted(name)}", "seedless key list shows the names")
+    listed = ", ".join(f"{key.role.name.lower()} ({key})" for key in found)
+    hint = "give the key itself"
+    if len({key.role for key in found}) == len(found):
+        hint = f'name its role too, as in "{title(str(found[0]), name)}"'
+    raise UsageError(f"{quoted(name)} is the name of {len(found)} keys: {listed}", hint)
+
+
+def key_or_role(workspace: Workspace, text: str, account: str | None = None) -> str:
+    """Return the key that is called *text*; else *text*, for whoever knows roles and other words.
+
+    A role of *account* (of any account without one) goes first. Raise `UsageError` for a name of several.
+    """
+    from seedless.app.offered_names import roles  # only for a word that is the name of a key
+
+    if not keys_named(workspace, text) or text in roles(workspace, account):
+        return text
+    return str(key_named(workspace, text))
 
 
 def known_titles(workspace: Workspace, without: str = "") -> Mapping[str, str]:

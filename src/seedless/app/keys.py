@@ -17,6 +17,7 @@ from seedless import attestation
 from seedless.app.key_deletion import KeyDeletion, LostKeys
 from seedless.app.key_import import FolderImport, KeyImport
 from seedless.app.key_list import ListedKey, token_key
+from seedless.app.key_names import key_named
 from seedless.app.pipeline import Notice
 from seedless.app.token_choice import module_for
 from seedless.app.tokens import key_uri, open_tokens
@@ -131,6 +132,13 @@ class KeyManagement:
         """Return the keys on the token of the workspace; requires its PIN."""
         with open_tokens(self._workspace) as tokens:
             return tuple(tokens.chosen().keys())
+
+    def named(self, name: str, role: Role | None = None) -> PublicKey:
+        """Return the one key called *name* in the inventory or the store, as in `ACME spare`; only of *role*.
+
+        Its title, `operator ACME spare`, names it too. Raise `UsageError` where there is none, or several.
+        """
+        return key_named(self._workspace, name, role)
 
     def show(self, public_key: str | PublicKey) -> ShownKey:
         """Return where the key is on its token, and its attributes; raise `NoKey`."""

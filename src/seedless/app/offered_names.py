@@ -5,6 +5,7 @@ They come from files that require no PIN and no driver: the store, the inventory
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,8 +43,13 @@ def contexts(workspace: Workspace, _: str | None = None) -> Iterable[str]:
 
 
 def keys(workspace: Workspace, _: str | None = None) -> Iterable[str]:
-    """Return the public keys of the inventory."""
-    return [str(entry.public_key) for entry in workspace.inventory()]
+    """Return the names of the keys of the inventory, with the role where two have one name; then the keys."""
+    from seedless.app.key_names import title  # only for keys
+
+    entries = [entry for entry in workspace.inventory() if entry.name]
+    count = Counter(entry.name for entry in entries)
+    named = (e.name if count[e.name] == 1 else title(str(e.public_key), e.name) for e in entries)
+    return [*dict.fromkeys(named), *(str(entry.public_key) for entry in workspace.inventory())]
 
 
 def tokens(workspace: Workspace, _: str | None = None) -> Iterable[str]:

@@ -5,6 +5,7 @@ A key is given, created on a token, or left over from a run that did not end.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ def reused(key: PublicKey, name: str) -> Notice:
 
 
 def signing_key_subjects(
-    workspace: Workspace, before: Jwt[object], name: str, given: Sequence[str]
+    workspace: Workspace, before: Jwt[Any], name: str, given: Sequence[str]
 ) -> tuple[tuple[PlanSubject, ...], tuple[Notice, ...]]:
     """Return whose keys *given* are, each `generate` or a public key of the role of *before*'s subject.
 
@@ -69,19 +70,28 @@ def signing_key_subjects(
     killed, or `seedless key new`, created it. Raise `UsageError` for a key of another role.
     """
     role = PublicKey.parse(before.claims.sub).role
+    # So that each key can be named by its name.
+    listed = {signing_key(entry) for entry in before.claims.body.signing_keys}
+    taken = {entry.name for entry in workspace.inventory() if str(entry.public_key) in listed}
     subjects: list[PlanSubject] = []
     notices: list[Notice] = []
     for text in given:
         if text != GENERATE:
             subjects.append(PlanSubject(role=role, name=name, public_key=_signing_key(text, role)))
             continue
-        count = sum(subject.public_key is None or subject.name.startswith(name) for subject in subjects) + 1
-        numbered = name if count == 1 else f"{name} {count}"
+        numbered = next(one for one in _numbered(name) if one not in taken)
+        taken.add(numbered)
         unused = _unused_signing_key(workspace, before, role, numbered)
         if unused is not None:
             notices.append(reused(unused, numbered))
         subjects.append(PlanSubject(role=role, name=numbered, public_key=unused))
     return tuple(subjects), tuple(notices)
+
+
+def _numbered(name: str) -> Iterator[str]:
+    """Yield *name*, and then `NAME 2` and so on."""
+    yield name
+    yield from (f"{name} {number}" for number in itertools.count(2))
 
 
 def _of_role(key: PublicKey | str, role: Role) -> PublicKey:

@@ -5,6 +5,7 @@ Names come from files that need no PIN and no driver: the store, the inventory, 
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -55,9 +56,21 @@ class _NameComplete(ShellComplete):
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
+class _Bash(BashComplete):
+    """For bash, which writes what it is given into the line as it is."""
+
+    def format_completion(self, item: CompletionItem) -> str:
+        """Escape the spaces in a name, unless it was begun with a quotation mark."""
+        words = dict(enumerate(os.environ["COMP_WORDS"].split("\n")))  # as they were typed
+        if not words.get(int(os.environ["COMP_CWORD"]), "").startswith(("'", '"')):
+            # Twice, since the `read` of the script takes one backslash away.
+            item = CompletionItem(item.value.replace(" ", r"\\ "), item.type, item.help)
+        return super().format_completion(item)
+
+
 _COMPLETERS: dict[str, type[ShellComplete]] = {
     base.name: type(f"Names{base.__name__}", (_NameComplete, base), {})
-    for base in (BashComplete, ZshComplete, FishComplete)
+    for base in (_Bash, ZshComplete, FishComplete)
 }
 
 
@@ -136,7 +149,8 @@ _SOURCES: dict[tuple[str, str], Callable[[CommandWorkspace, str | None], Iterabl
     ("user", "name"): offered_names.users,
     ("user", "names"): offered_names.users,
     ("user", "old"): offered_names.users,
-    ("key", "public_key"): offered_names.keys,
+    ("rotate", "key"): offered_names.issuers,
+    ("operator", "keys"): offered_names.keys,
     ("", "account"): offered_names.accounts,
     ("", "src_account"): offered_names.accounts,
     ("", "target"): offered_names.accounts,
@@ -145,6 +159,10 @@ _SOURCES: dict[tuple[str, str], Callable[[CommandWorkspace, str | None], Iterabl
     ("", "context"): offered_names.contexts,
     ("", "token"): offered_names.tokens,
     ("", "issuer"): offered_names.issuers,
+    ("", "public_key"): offered_names.keys,
+    ("", "new_key"): offered_names.keys,
+    ("", "sk"): offered_names.keys,
+    ("", "rm_sk"): offered_names.keys,
     ("", "allow"): offered_names.codes,
 }
 """First word of the command and parameter, or any command ("") → its names."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seedless.cli.options import KeyName
 from seedless.cli.values import ParsedType
 from seedless.errors import BadKey
 from seedless.nkey import PublicKey, Role
@@ -13,20 +14,35 @@ from seedless.nkey import PublicKey, Role
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_LONG_ENOUGH = 40  # characters in a row without a space: a key that is not right, and no name
+
 
 def public_key_type(role: Role | None = None) -> ParsedType:
-    """Return the type of a NATS public key, of one *role* or of any."""
+    """Return the type of a NATS public key, of one *role* or of any; what cannot be one is its name."""
 
-    def parse(text: str) -> PublicKey:
+    def parse(text: str) -> PublicKey | KeyName:
         try:
             key = PublicKey.parse(text)
         except BadKey as error:
+            if not any(len(word) >= _LONG_ENOUGH for word in text.split()):
+                return KeyName(text, role)
             raise ValueError(f"{error.message} ({error.hint})" if error.hint else error.message) from error
         if role is not None and key.role is not role:
             raise ValueError(f"{key} is not the key of an {role.name.lower()}")
         return key
 
-    return ParsedType("public key", parse)
+    return ParsedType("key", parse)
+
+
+def _key_or_role(text: str) -> str:
+    try:
+        return str(PublicKey.parse(text))
+    except BadKey:
+        return KeyName(text, may_be_role=True)
+
+
+KEY_OR_ROLE = ParsedType("key or role", _key_or_role)
+"""A public key as text, the name of a key, the role of a scope, or a word such as `generate`."""
 
 
 def public_key_option(role: Role) -> Callable[[Any], Any]:
@@ -36,12 +52,16 @@ def public_key_option(role: Role) -> Callable[[Any], Any]:
         "-k",
         type=public_key_type(role),
         metavar=f"{role.value}…",
-        help="A key that exists already; without it one is made.",
+        help="A key that exists, or its name [default: created].",
     )
 
 
 issuer_option = click.option(
-    "--issuer", "-K", metavar="KEY|ROLE", help="Sign with this key, or with the scope of this role."
+    "--issuer",
+    "-K",
+    type=KEY_OR_ROLE,
+    metavar="KEY|ROLE",
+    help="Sign with this key (or its name), or this scope.",
 )
 
 force_option = click.option(

@@ -14,6 +14,7 @@ from seedless.change import Statement
 from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.input_files import named, read_input
+from seedless.cli.key_options import KEY_OR_ROLE
 from seedless.cli.options import Settings, bulk_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
@@ -36,7 +37,9 @@ _KINDS = [
 @command()
 @click.argument("file", metavar="[FILE]", required=False)
 @click.option("--kind", type=click.Choice(_KINDS), help="Kind of the claims [default: nats.type].")
-@click.option("--issuer", "-K", metavar="KEY|ROLE", help="The key that signs, or the role of a scope.")
+@click.option(
+    "--issuer", "-K", type=KEY_OR_ROLE, metavar="KEY|ROLE", help="The key that signs, or the role of a scope."
+)
 @output_option("Write the jwt here (0600).")
 @click.option("--upgrade", is_flag=True, help="Sign a jwt of version 1 as version 2.")
 @click.option("--record", is_flag=True, help="Put the jwt into the store, under its name.")

@@ -30,7 +30,7 @@ from seedless.text import quoted, shown
 from seedless.trust import is_expired
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from seedless.app.workspace import Workspace
     from seedless.jwt import Claims
@@ -82,9 +82,9 @@ def find_replacement(
 ) -> KeyReplacement:
     """Return which key of *parent* is replaced, and by which.
 
-    *key* (key text, or the role of a scope) is the one that is replaced: without it the one whose replacement
-    key is listed already, else the only one. *made* are the keys of the inventory; *new* a replacement key
-    that is given. Raise `UsageError` when it is not clear.
+    *key* (key text, the name of a key, or the role of a scope) is the one that is replaced: without it the
+    one whose replacement key is listed already, else the only one. *made* are the keys of the inventory;
+    *new* is a replacement key that is given. Raise `UsageError` when it is not clear.
     """
     old = _old(parent, made, key, new)
     found = new or made.get(replacement_key(parent.name.strip(), old))
@@ -155,7 +155,12 @@ def _old(
     listed = listed_keys(parent)
     begun = overlapping(parent, made)
     if key is not None:
-        fitting = [text for text, entry in listed.items() if key in {text, getattr(entry, "role", None)}]
+        named = _called(made, parent, begun, key)
+        fitting = [
+            text
+            for text, entry in listed.items()
+            if key in {text, getattr(entry, "role", None)} or text in named
+        ]
         # A rotation that has begun comes first. While two keys of one role are listed, the role alone fits
         # both, and the same command must go on with the same key.
         candidates = [str(item) for item in begun if str(item) in fitting] or fitting
@@ -178,6 +183,20 @@ def _old(
             else f"give it one, and sign its users with that: seedless account signing-key add -a {name}",
         )
     raise UsageError(f"{kind} {name} has {len(candidates)} signing keys that may be meant", _named(listed))
+
+
+def _called(
+    made: Mapping[NewKey, PublicKey], parent: Claims[object], begun: Sequence[PublicKey], name: str
+) -> set[str]:
+    """Return the keys that are called *name*; while a rotation lasts, the previous key and not the new one.
+
+    The new one has the name of the previous one as soon as it is listed, and the same command again must go
+    on with the same key.
+    """
+    owner = parent.name.strip()
+    previous = {made.get(replacement_key(owner, key)): key for key in begun}
+    called = (key for new_key, key in made.items() if new_key.name == name)
+    return {str(previous.get(key, key)) for key in called}
 
 
 def _named(listed: Mapping[str, Scope | str]) -> str:

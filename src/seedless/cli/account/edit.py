@@ -8,7 +8,7 @@ from seedless.cli import printing
 from seedless.cli.claims_options import ClaimsOptions, account_claims, account_edits, several
 from seedless.cli.command import command
 from seedless.cli.edits import EditPreview, edit_options
-from seedless.cli.key_options import force_option, issuer_option, public_key_option
+from seedless.cli.key_options import KEY_OR_ROLE, force_option, issuer_option, public_key_option
 from seedless.cli.options import sign_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
@@ -51,8 +51,8 @@ def add(
 
 @command()
 @click.argument("name")
-@several("sk", metavar="generate|A…", help="Add a signing key: made on a token, or given")
-@several("rm_sk", metavar="A…", help="Remove a signing key")
+@several("sk", kind=KEY_OR_ROLE, metavar="generate|KEY", help="Add a signing key: made on a token, or given")
+@several("rm_sk", kind=KEY_OR_ROLE, metavar="KEY", help="Remove a signing key")
 @force_option
 @issuer_option
 @account_edits

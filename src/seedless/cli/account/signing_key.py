@@ -16,7 +16,7 @@ from seedless.cli.account.parts import account_option, listed_account_option
 from seedless.cli.claims_options import ClaimsOptions, scope_claims, scope_edits
 from seedless.cli.command import group
 from seedless.cli.edits import EditPreview, edit_options
-from seedless.cli.key_options import force_option, issuer_option
+from seedless.cli.key_options import KEY_OR_ROLE, force_option, issuer_option
 from seedless.cli.options import store_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.text import shown
@@ -24,8 +24,9 @@ from seedless.text import shown
 _sk_option = click.option(
     "--sk",
     default=GENERATE,
-    metavar="generate|A…",
-    help="Make the key on a token, or take this [default: made].",
+    type=KEY_OR_ROLE,
+    metavar="generate|KEY",
+    help="Create the key on a token, or take this [default: created].",
 )
 _role_option = click.option("--role", metavar="NAME", help="The role, by which --issuer names the scope.")
 _description_option = click.option("--description", help="What the scope is for.")
@@ -71,7 +72,7 @@ def add(
 
 
 @signing_key_.command()
-@click.argument("key", metavar="KEY|ROLE")
+@click.argument("key", type=KEY_OR_ROLE, metavar="KEY|ROLE")
 @account_option
 @_role_option
 @_description_option
@@ -105,7 +106,7 @@ def edit(
 
 
 @signing_key_.command()
-@click.argument("keys", metavar="KEY|ROLE...", nargs=-1, required=True)
+@click.argument("keys", type=KEY_OR_ROLE, metavar="KEY|ROLE...", nargs=-1, required=True)
 @account_option
 @force_option
 @issuer_option

@@ -24,7 +24,7 @@ _PROVES = "this proves where the key was created; not who holds the device, nor 
 
 
 @command()
-@click.argument("public_key", type=public_key_type(), metavar="PUBLIC_KEY")
+@click.argument("public_key", type=public_key_type(), metavar="KEY")
 @click.option(
     "--certificate", "-c", "files", type=PATH, multiple=True, metavar="FILE",
     help="Certificates, in PEM or DER: of the key, of the device, and those up to the root.",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @command()
-@click.argument("public_key", required=False, type=public_key_type(), metavar="PUBLIC_KEY")
+@click.argument("public_key", required=False, type=public_key_type(), metavar="KEY")
 @click.option("--name", "-n", metavar="NAME", help="The name of the key; nobody is asked for it then.")
 @click.option("--lost", "is_lost", is_flag=True, help="Its token is gone: only the inventory changes.")
 @change_options
@@ -36,7 +36,7 @@ def delete(
     that has not expired is about the key, was signed by it, or lets it sign: first put others in their place.
 
     With --lost the token is gone, and none is opened: the place of the key there is taken out of the
-    inventory, or marked as lost where it is the last one and a jwt still names the key. Without a PUBLIC_KEY
+    inventory, or marked as lost where it is the last one and a jwt still names the key. Without a KEY
     that is done with all keys of the token that --token names; its label is typed instead of a name. Nothing
     signs there any more, and no key there counts as a spare; key register takes it back.
 

@@ -165,14 +165,17 @@ _LABELS = 20  # characters
 
 
 @command()
-@click.argument("public_key", type=public_key_type(), metavar="PUBLIC_KEY")
+@click.argument("public_key", type=public_key_type(), metavar="KEY")
 @token_options
 def show(workspace: CommandWorkspace, *, public_key: PublicKey) -> None:
     """Show one key: its place, and its attributes.
 
+    KEY is a public key, or its name in the inventory; with its role where two keys have one name.
+
     \b
     Example:
-      seedless key show OAK3…
+      seedless key show 'ACME signing'
+      seedless key show 'operator ACME'
     """
     shown_key = workspace.keys.show(public_key)
     data = key_data(shown_key.place) | {"public_key": str(public_key), "fingerprint": public_key.fingerprint}

@@ -12,14 +12,14 @@ from seedless.cli import printing
 from seedless.cli.claims_options import ClaimsOptions, operator_edits, several
 from seedless.cli.command import command, group
 from seedless.cli.edits import EditPreview, edit_options
-from seedless.cli.key_options import force_option
+from seedless.cli.key_options import KEY_OR_ROLE, force_option
 from seedless.cli.options import store_options
 from seedless.cli.workspace import CommandWorkspace
 
 
 @command()
-@several("sk", metavar="generate|O…", help="Add a signing key: made on a token, or given")
-@several("rm_sk", metavar="O…", help="Remove a signing key")
+@several("sk", kind=KEY_OR_ROLE, metavar="generate|KEY", help="Add a signing key: made on a token, or given")
+@several("rm_sk", kind=KEY_OR_ROLE, metavar="KEY", help="Remove a signing key")
 @force_option
 @operator_edits
 @edit_options
@@ -53,7 +53,11 @@ def signing_key_() -> None:
 
 @signing_key_.command()
 @click.option(
-    "--sk", default=GENERATE, metavar="generate|O…", help="Make it on a token, or take this [default: made]."
+    "--sk",
+    default=GENERATE,
+    type=KEY_OR_ROLE,
+    metavar="generate|KEY",
+    help="Create it on a token, or take this [default: created].",
 )
 @edit_options
 def add(workspace: CommandWorkspace, *, sk: str) -> EditPreview:
@@ -70,7 +74,7 @@ def add(workspace: CommandWorkspace, *, sk: str) -> EditPreview:
 
 
 @signing_key_.command()
-@click.argument("keys", metavar="KEY...", nargs=-1, required=True)
+@click.argument("keys", type=KEY_OR_ROLE, metavar="KEY...", nargs=-1, required=True)
 @force_option
 @edit_options
 def remove(workspace: CommandWorkspace, *, keys: tuple[str, ...], force: bool) -> EditPreview:
