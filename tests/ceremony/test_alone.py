@@ -159,7 +159,7 @@ def test_a_wrong_pin_after_the_words_is_asked_again_and_the_ceremony_goes_on(
     ]  # fmt: skip
 
 
-def test_two_different_entries_of_a_new_pin_are_asked_for_again(cli: Cli) -> None:
+def test_a_short_pin_and_two_different_entries_of_a_new_one_are_asked_for_again(cli: Cli) -> None:
     cli.env["SEEDLESS_PIN_SOURCE"] = "prompt"
     (cli.home / "so").write_text("12345678")
     (cli.home / "so").chmod(0o600)
@@ -167,6 +167,9 @@ def test_two_different_entries_of_a_new_pin_are_asked_for_again(cli: Cli) -> Non
     cli.env.pop("SEEDLESS_TOKEN")
     terminal = cli.terminal_for("token", "init", "--label", "NEW", "--yes", "--so-pin-source", so_pin)
     terminal.wait_for('New PIN for token "NEW": ')
+    terminal.type("123\n")
+    # Before it is typed a second time: a prompt follows that is not "once more".
+    terminal.wait_for('the PIN has 3 bytes, and the token takes 4 to 255\r\nNew PIN for token "NEW": ')
     terminal.type("1111\n")
     terminal.wait_for("once more: ")
     terminal.type("1112\n")

@@ -175,6 +175,13 @@ class TokenInitialisation:
         """Whether nothing can be lost."""
         return not self.token.initialised
 
+    @property
+    def pin_lengths(self) -> tuple[int, int]:
+        """The least and the most bytes of a PIN, as the driver reports them; 0 and 0 where it does not."""
+        from seedless.pkcs11.initialise import pin_lengths_of  # see `TokenManagement.list`
+
+        return pin_lengths_of(self._module, self._uri)
+
     def contents(self) -> tuple[PublicObject, ...]:
         """Return what would be lost, as far as it can be seen without a PIN: private keys cannot."""
         from seedless.pkcs11.initialise import contents_of  # see `TokenManagement.list`

@@ -28,6 +28,7 @@ from seedless.jwt import Claims, Jwt
 from seedless.nkey import PublicKey, Role
 from seedless.plan import changed, issuing_key, new_user, resigned, scope_of
 from seedless.seeds import SoftwareKey
+from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
@@ -57,6 +58,25 @@ class Users:
     def names(self, account: str) -> list[str]:
         """Return the names of the users of *account*, sorted; those too whose files are damaged."""
         return self._workspace.store.children(account)
+
+    def account_of(self, name: str) -> str:
+        """Return the account of the one user of the store that is called *name*.
+
+        Raise `UsageError` where there is none, or several.
+        """
+        store = self._workspace.store
+        accounts = [account for account in store.children() if name in store.children(account)]
+        if len(accounts) == 1:
+            return accounts[0]
+        if not accounts:
+            raise UsageError(
+                f"there is no user {quoted(name)} in operator {shown(store.operator)}",
+                "seedless user list shows the users",
+            )
+        raise UsageError(
+            f"{quoted(name)} is a user of {len(accounts)} accounts: {', '.join(map(shown, accounts))}",
+            f"name one: --account {shlex.quote(accounts[0])}",
+        )
 
     def add(
         self,

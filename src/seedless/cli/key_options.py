@@ -71,3 +71,7 @@ force_option = click.option(
 account_option = click.option(
     "--account", "-a", "account", required=True, metavar="NAME", help="The account of the user."
 )
+any_account_option = click.option(
+    "--account", "-a", "account", metavar="NAME", help="Its account [default: the one with such a user]."
+)
+"""For commands that sign nothing."""

@@ -61,6 +61,12 @@ def contents_of(module: Path, uri: KeyUri) -> list[PublicObject]:
         return stored_objects(raw)
 
 
+def pin_lengths_of(module: Path, uri: KeyUri) -> tuple[int, int]:
+    """Return the least and the most bytes of a PIN of the token that *uri* means, see `blank_or_named`."""
+    loaded = load(module)
+    return loaded.functions.pin_lengths(_target(loaded, uri)[1].slot_id)
+
+
 def initialise_token(
     module: Path, uri: KeyUri, *, label: str, so_pin: str, pin: str, erase: str | None = None
 ) -> TokenInfo:

@@ -65,8 +65,12 @@ def init(
             {"dry_run": True, "token": token_data(info), "label": label}, f"would initialise {info.where}"
         )
         return
-    so_pin = chosen_pin(so_pin_source, label, "SO PIN")
-    pin = chosen_pin(workspace.options.pin_source or workspace.config.pin_source, label, "PIN")
+    pin_source, lengths = (
+        workspace.options.pin_source or workspace.config.pin_source,
+        initialisation.pin_lengths,
+    )
+    so_pin = chosen_pin(so_pin_source, label, "SO PIN", lengths)
+    pin = chosen_pin(pin_source, label, "PIN", lengths)
     made = initialisation.run(so_pin=so_pin, pin=pin, erase=erase)
     if sum(token.label == made.label for token in workspace.tokens.list()) > 1:
         printing.report("another token has this label: name them by their serials")
