@@ -107,7 +107,7 @@ def test_a_new_key_is_noted_where_it_is(cli: Cli) -> None:
     assert made["uri"].startswith(f"pkcs11:token={cli.token.label};{device};serial={cli.token.serial};")
     assert "module" not in made["uri"]
     (noted,) = cli.ok("key", "list", "--json").data["keys"]
-    assert noted == made | {"state": "noted"}
+    assert noted == made | {"state": "registered"}
 
 
 def test_a_dry_run_makes_no_key(cli: Cli) -> None:
@@ -128,8 +128,8 @@ def test_the_inventory_is_laid_beside_what_is_on_the_token(cli: Cli) -> None:
     app = str(SoftwareKey(Role.USER, SEED).public_key)
     assert {(key["public_key"], key["state"]) for key in keys} == {
         (gone, "missing"),
-        (made["public_key"], "not noted"),
-        (app, "not noted"),
+        (made["public_key"], "not registered"),
+        (app, "not registered"),
     }
 
 

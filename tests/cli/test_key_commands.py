@@ -299,7 +299,7 @@ def test_a_key_whose_token_is_gone_is_taken_out_of_the_inventory_and_no_token_is
     done = cli.ok("key", "delete", key, "--lost", "--name", "SPARE", **away)
     where = f'token "{cli.token.label}" (serial {cli.token.serial})'
     assert done.out == f"{key} (SPARE) on {where}: out of the inventory\n"
-    assert keys_on(cli) == {(key, "SPARE", "not noted")}
+    assert keys_on(cli) == {(key, "SPARE", "not registered")}
     assert "the inventory does not have" in refused(
         cli, "key", "delete", key, "--lost", "-n", "SPARE", code=4
     )

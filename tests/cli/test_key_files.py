@@ -37,9 +37,9 @@ def test_all_keys_that_jwts_name_are_listed_with_where_they_are(cli: Cli) -> Non
     cli.found_system()
     rows = cli.ok("key", "list", "--all", "--json").data["keys"]
     assert sorted((row["role"], row["name"], row["state"]) for row in rows) == [
-        ("account", "ORDERS", "noted"),
-        ("account", "SYS", "noted"),
-        ("operator", "ACME", "noted"),
+        ("account", "ORDERS", "registered"),
+        ("account", "SYS", "registered"),
+        ("operator", "ACME", "registered"),
         ("user", "app", "in a file"),
         ("user", "sys", "in a file"),
     ]

@@ -45,7 +45,7 @@ def acme(cli: Cli) -> Cli:
 def test_the_exports_of_a_system_account_are_one_line(cli: Cli) -> None:
     assert lines_of(cli, "operator", "add", "ACME", "--sys")[2:4] == [
         "account SYS (new: system account)",
-        "  as usual: export, wildcard exports, unlimited, JetStream (-v shows them)",
+        "  defaults: export, wildcard exports, unlimited, JetStream (-v shows them)",
     ]
 
 
@@ -63,7 +63,7 @@ def test_a_limit_is_shown_and_what_is_left_without_one(acme: Cli) -> None:
         "account ORDERS (new: new account)",
         "  limits: conn 5",
         "  unlimited: leaf, subs, data, payload, imports, exports",
-        "  as usual: wildcard exports, JetStream (-v shows them)",
+        "  defaults: wildcard exports, JetStream (-v shows them)",
     ]
 
 
@@ -71,7 +71,7 @@ def test_what_a_new_user_may_publish_and_subscribe_is_always_shown(acme: Cli) ->
     assert lines_of(acme, "user", "add", "-a", "SYS", "app") == [
         "user app (new: new user)",
         "  permissions: publish and subscribe to everything, or the account's defaults",
-        "  as usual: unlimited (-v shows them)",
+        "  defaults: unlimited (-v shows them)",
     ]
 
 
@@ -85,7 +85,7 @@ def test_an_account_with_one_export_more_than_a_system_account_shows_all_of_them
 def test_an_edit_and_json_fold_nothing(acme: Cli) -> None:
     acme.ok("account", "add", "ORDERS", "--conns", "5")
     edited = lines_of(acme, "account", "edit", "ORDERS", "--conns", "-1")
-    assert "as usual" not in "\n".join(edited)
+    assert "defaults:" not in "\n".join(edited)
     data = acme.ok("account", "add", "NEXT", "--dry-run", "--json").data
     labels = [one["label"] for one in data["changes"][0]["differences"]]
     assert {"wildcard exports", "unlimited", "JetStream"} <= set(labels)

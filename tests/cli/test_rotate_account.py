@@ -78,6 +78,14 @@ def test_what_a_person_reads_are_lines_with_what_is_next_at_the_end(cli: Cli, ol
     assert len(lines) == 3
 
 
+def test_an_account_without_users_has_no_creds_to_deliver(cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME")
+    cli.ok("account", "add", "EMPTY")
+    cli.ok("account", "edit", "EMPTY", "--sk", "generate")
+    lines = cli.ok("rotate", "account-key", "EMPTY", "--without-servers").out.splitlines()
+    assert lines[-1] == "next: seedless push EMPTY; then seedless rotate account-key EMPTY --finish"
+
+
 def test_the_first_phase_again_signs_nothing(cli: Cli, old: str) -> None:
     first = cli.ok(*ROTATE, "--json").data
     files = cli.files()

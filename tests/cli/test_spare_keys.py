@@ -152,7 +152,7 @@ def test_the_keys_of_a_lost_token_are_marked_and_everything_follows(
     assert (refused.code, "was reported as lost on 20" in refused.err) == (4, True), refused
     assert f"if it is lost: sign with {keys['ACME spare']}" in refused.err
     cli.ok("key", "register", "--all")
-    assert {row["state"] for row in cli.ok("key", "list", "--json").data["keys"]} == {"noted"}
+    assert {row["state"] for row in cli.ok("key", "list", "--json").data["keys"]} == {"registered"}
     cli.ok("account", "edit", "ORDERS", "--conns", "7", "--issuer", keys["ACME signing"])
 
 

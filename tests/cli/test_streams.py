@@ -248,6 +248,6 @@ def test_a_table_that_is_wider_than_the_terminal_has_each_cell_on_a_line(cli: Cl
         "NAME         ACME",
         f"PUBLIC KEY   {key}",
         f"FINGERPRINT  {PublicKey.parse(key).fingerprint}",
-        "STATE        noted",
+        "STATE        registered",
     ]
     assert lines[5].startswith("URI          pkcs11:token=")

@@ -26,8 +26,8 @@ __all__ = ["ListedKey", "inventory_keys", "keys_beside_token", "keys_in_jwts", "
 class ListedKey(msgspec.Struct, frozen=True, kw_only=True):
     """A key and where it is: in the inventory (`entry`), on a token (`key_type`), or named by a jwt alone.
 
-    `state` is `noted`, `present`, `missing`, `lost`, `not noted`, `in a file` or `elsewhere`. `public_key`
-    and `role` are None where the label of a key on a token does not report them.
+    `state` is `registered`, `present`, `missing`, `lost`, `not registered`, `in a file` or `elsewhere`.
+    `public_key` and `role` are None where the label of a key on a token does not report them.
     """
 
     public_key: PublicKey | None
@@ -70,7 +70,7 @@ def list_keys(
 def inventory_keys(workspace: Workspace) -> list[ListedKey]:
     """Return the keys of the inventory; no token is opened."""
     entries = workspace.inventory().entries
-    return [_registered(entry, "noted" if entry.places_left else "lost", entry.uri) for entry in entries]
+    return [_registered(entry, "registered" if entry.places_left else "lost", entry.uri) for entry in entries]
 
 
 def _state_at(place: KeyPlace, *, is_present: bool) -> str:
@@ -111,7 +111,7 @@ def keys_beside_token(workspace: Workspace) -> list[ListedKey]:
         inventory = workspace.inventory()
         on_token: list[tuple[PublicKey | None, ListedKey]] = []
         for key in keys:
-            listed = token_key(token, key, "not noted")
+            listed = token_key(token, key, "not registered")
             # A key whose label reports no role has the one that the inventory gives it.
             known = inventory.with_raw(key.raw) if key.raw else None
             on_token.append((listed.public_key or (known.public_key if known else None), listed))

@@ -168,7 +168,7 @@ def lines(
     ]
     if folded:
         labels = ", ".join(dict.fromkeys(difference.label for difference in folded))
-        rows.append(f"as usual: {labels} (-v shows them)")
+        rows.append(f"defaults: {labels} (-v shows them)")
     issuer = Wording(names).key(str(change.draft.issuer))
     if change.replaces and change.replaces.issuer != change.draft.issuer:
         issuer = f"{Wording(names).key(str(change.replaces.issuer))} -> {issuer}"

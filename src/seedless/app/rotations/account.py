@@ -134,16 +134,13 @@ class AccountKeyReport(msgspec.Struct, frozen=True, kw_only=True):
         if self.stage == "finished":
             publish = "" if self.seen else f"seedless push {name}; "
             return f"{publish}seedless key delete {self.old or 'PUBKEY'}, when no backup requires it any more"
-        if self.seen is None:
-            return (
-                f"seedless push {name}; deliver the creds; then seedless rotate account-key {name} --finish"
-            )
-        wait = (
-            "deliver the creds, let the clients connect again"
-            if self.still_connected
-            else "deliver the creds"
-        )
-        return f"{wait}; then seedless rotate account-key {name} --finish"
+        steps = [f"seedless push {name}"] if self.seen is None else []
+        # An account whose users are elsewhere, or that has none yet, has no creds to deliver.
+        waits = ["deliver the creds"] if self.moved.users else []
+        waits += ["let the clients connect again"] if self.still_connected else []
+        steps += [", ".join(waits)] if waits else []
+        finish = f"seedless rotate account-key {name} --finish"
+        return "; ".join([*steps, f"then {finish}" if steps else finish])
 
 
 class DeliverableCreds(msgspec.Struct, frozen=True):
