@@ -79,7 +79,7 @@ def signing_key_subjects(
         if text != GENERATE:
             subjects.append(PlanSubject(role=role, name=name, public_key=_signing_key(text, role)))
             continue
-        numbered = next(one for one in _numbered(name) if one not in taken)
+        numbered = next(candidate for candidate in _numbered(name) if candidate not in taken)
         taken.add(numbered)
         unused = _unused_signing_key(workspace, before, role, numbered)
         if unused is not None:

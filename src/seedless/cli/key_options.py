@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.cli.options import KeyName
+from seedless.cli.options import GivenKeyName
 from seedless.cli.values import ParsedType
 from seedless.errors import BadKey
 from seedless.nkey import PublicKey, Role
@@ -20,12 +20,12 @@ _LONG_ENOUGH = 40  # characters in a row without a space: a key that is not righ
 def public_key_type(role: Role | None = None) -> ParsedType:
     """Return the type of a NATS public key, of one *role* or of any; what cannot be one is its name."""
 
-    def parse(text: str) -> PublicKey | KeyName:
+    def parse(text: str) -> PublicKey | GivenKeyName:
         try:
             key = PublicKey.parse(text)
         except BadKey as error:
             if not any(len(word) >= _LONG_ENOUGH for word in text.split()):
-                return KeyName(text, role)
+                return GivenKeyName(text, role)
             raise ValueError(f"{error.message} ({error.hint})" if error.hint else error.message) from error
         if role is not None and key.role is not role:
             raise ValueError(f"{key} is not the key of an {role.name.lower()}")
@@ -38,7 +38,7 @@ def _key_or_role(text: str) -> str:
     try:
         return str(PublicKey.parse(text))
     except BadKey:
-        return KeyName(text, may_be_role=True)
+        return GivenKeyName(text, may_be_role=True)
 
 
 KEY_OR_ROLE = ParsedType("key or role", _key_or_role)

@@ -209,7 +209,7 @@ def _be_quiet() -> None:
     click.get_current_context().call_on_close(functools.partial(printing.set_quiet, is_quiet=False))
 
 
-class KeyName(str):
+class GivenKeyName(str):
     """What a key is called, in the place of the key: it is looked up when the store is known.
 
     Only keys of the `role` are meant, where there is one. What `may_be_role` can be the role of a scope.
@@ -248,11 +248,11 @@ def with_names(settings: Settings, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_keys(settings: Settings, values: dict[str, Any]) -> dict[str, Any]:
-    """Return the *values* of a command with the keys whose names were given, see `KeyName`."""
+    """Return the *values* of a command with the keys whose names were given, see `GivenKeyName`."""
     named = {
         name: value
         for name, value in values.items()
-        if any(isinstance(one, KeyName) for one in (value if isinstance(value, tuple) else (value,)))
+        if any(isinstance(item, GivenKeyName) for item in (value if isinstance(value, tuple) else (value,)))
     }
     if not named:
         return values
@@ -261,7 +261,7 @@ def _with_keys(settings: Settings, values: dict[str, Any]) -> dict[str, Any]:
     workspace, account = CommandWorkspace(settings), values.get("account") or values.get("name")
     for name, value in named.items():
         keys = tuple(
-            _key(workspace, one, account) for one in (value if isinstance(value, tuple) else (value,))
+            _key(workspace, item, account) for item in (value if isinstance(value, tuple) else (value,))
         )
         named[name] = keys if isinstance(value, tuple) else keys[0]
     return values | named
@@ -270,7 +270,7 @@ def _with_keys(settings: Settings, values: dict[str, Any]) -> dict[str, Any]:
 def _key(workspace: CommandWorkspace, name: object, account: str | None) -> object:
     from seedless.app import key_names  # see `_with_keys`
 
-    if not isinstance(name, KeyName):
+    if not isinstance(name, GivenKeyName):
         return name
     if name.may_be_role:
         return key_names.key_or_role(workspace, str(name), account)
