@@ -74,18 +74,6 @@ def key_named(workspace: Workspace, name: str, role: Role | None = None) -> Publ
     raise UsageError(f"{quoted(name)} is the name of {len(found)} keys: {listed}", hint)
 
 
-def key_or_role(workspace: Workspace, text: str, account: str | None = None) -> str:
-    """Return the key that is called *text*; else *text*, for whoever knows roles and other words.
-
-    A role of *account* (of any account without one) goes first. Raise `UsageError` for a name of several.
-    """
-    from seedless.app.offered_names import roles  # only for a word that is the name of a key
-
-    if not keys_named(workspace, text) or text in roles(workspace, account):
-        return text
-    return str(key_named(workspace, text))
-
-
 def known_titles(workspace: Workspace, without: str = "") -> Mapping[str, str]:
     """Return the titles of keys, each looked up when it is asked for; the key *without* has none.
 

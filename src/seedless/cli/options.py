@@ -268,12 +268,12 @@ def _with_keys(settings: Settings, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _key(workspace: CommandWorkspace, name: object, account: str | None) -> object:
-    from seedless.app import key_names  # see `_with_keys`
+    from seedless.app import key_names, offered_names  # see `_with_keys`
 
     if not isinstance(name, GivenKeyName):
         return name
     if name.may_be_role:
-        return key_names.key_or_role(workspace, str(name), account)
+        return offered_names.key_or_role(workspace, str(name), account)
     return key_names.key_named(workspace, str(name), name.role)
 
 
