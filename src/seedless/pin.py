@@ -43,6 +43,7 @@ __all__ = [
     "RejectedPin",
     "Tries",
     "asks_again",
+    "chosen_pin",
     "command_pin",
     "descriptor_pin",
     "environment_pin",
@@ -473,6 +474,33 @@ def _read_line(number: int, what: str) -> str:
     except OSError as error:
         raise PinError(f"cannot read the {what} from descriptor {number}: {error.strerror}") from error
     return _decoded(bytes(line), f"the {what} from descriptor {number}")
+
+
+def chosen_pin(source: str | None, label: str, what: str, lengths: tuple[int, int]) -> str:
+    """Return a PIN of *lengths* (bytes) for the token *label*: of *source*, or typed twice until it fits."""
+    from seedless.text import between_quotes  # few commands choose one
+
+    pins = parse_pin_source(source or "prompt")
+    if isinstance(pins, PromptPin):
+        pins = PromptPin(what=f"New {what}")
+    token_name = f'token "{between_quotes(label)}"'
+    while True:
+        first = pins.pin(token_name, "")
+        if first is None:
+            raise PinError(
+                "a PIN pad cannot be used here", "give the PIN by env:NAME, file:PATH, fd:N or cmd:PROGRAM"
+            )
+        if not isinstance(pins, PromptPin):
+            return first
+        size, (least, most) = len(first.encode()), lengths
+        why = f"the two entries of the {what} differ"
+        # Before it is typed again: whoever has typed it twice does not expect to choose another one.
+        if most and not least <= size <= most:
+            why = f"the {what} has {size} bytes, and the token takes {least} to {most}"
+        elif pins.pin(f"{token_name}, once more", "") == first:
+            return first
+        if not asks_again(pins, why):
+            raise PinError(why, "nothing was done; begin again")
 
 
 def without_pins(environ: Mapping[str, str]) -> dict[str, str]:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
 
 __all__ = [
-    "accounts", "codes", "contexts", "issuers", "key_or_role", "keys", "operators", "roles", "tokens", "users",
+    "accounts", "codes", "contexts", "issuers", "keys", "operators", "roles", "tokens",
+    "users",
 ]  # fmt: skip
 
 
@@ -74,18 +75,6 @@ def roles(workspace: Workspace, account: str | None = None) -> Iterable[str]:
             yield from (
                 key.role for key in jwt.claims.body.signing_keys if isinstance(key, Scope) and key.role
             )
-
-
-def key_or_role(workspace: Workspace, text: str, account: str | None = None) -> str:
-    """Return the key that is called *text*; else *text*, for whoever knows roles and other words.
-
-    A role of *account* (of any account without one) goes first. Raise `UsageError` for a name of several.
-    """
-    from seedless.app.key_names import key_named, keys_named  # see `keys`
-
-    if not keys_named(workspace, text) or text in roles(workspace, account):
-        return text
-    return str(key_named(workspace, text))
 
 
 def codes(*_: object) -> Iterable[str]:

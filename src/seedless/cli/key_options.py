@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.cli.options import GivenKeyName
+from seedless.app.given_keys import GivenKeyName
 from seedless.cli.values import ParsedType
 from seedless.errors import BadKey
 from seedless.nkey import PublicKey, Role

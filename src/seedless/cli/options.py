@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
 
+from seedless.app.given_keys import has_names, keys_for
 from seedless.app.settings import WorkspaceSettings
 from seedless.errors import SeedlessError
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from seedless.cli.workspace import CommandWorkspace
-    from seedless.nkey import Role
 
 R = TypeVar("R")
 
@@ -209,23 +209,6 @@ def _be_quiet() -> None:
     click.get_current_context().call_on_close(functools.partial(printing.set_quiet, is_quiet=False))
 
 
-class GivenKeyName(str):
-    """What a key is called, in the place of the key: it is looked up when the store is known.
-
-    Only keys of the `role` are meant, where there is one. What `may_be_role` can be the role of a scope.
-    """
-
-    __slots__ = ("may_be_role", "role")
-    role: Role | None
-    may_be_role: bool
-
-    def __new__(cls, text: str, role: Role | None = None, *, may_be_role: bool = False) -> Self:
-        """Take the *text* that a person gave."""
-        made = super().__new__(cls, text)
-        made.role, made.may_be_role = role, may_be_role
-        return made
-
-
 _KEY = re.compile(r"[AU][A-Z2-7]{55}")
 _KEY_IN_TEXT = re.compile(r"[AOU][A-Z2-7]{55}")
 _NAMES = ("account", "name", "names", "more", "old", "user")
@@ -238,43 +221,14 @@ def with_names(settings: Settings, values: dict[str, Any]) -> dict[str, Any]:
     In the place of names of keys they have the keys. What the store does not have stays as it is, for the
     command to judge.
     """
-    values = _with_keys(settings, values)
+    if has_names(values):
+        values = values | keys_for(_workspace(settings), values)
     named = {name: values[name] for name in _NAMES if _has_key(values.get(name))}
     if not named:
         return values
     from seedless.app.key_names import names_for  # few commands are given a key
 
     return values | names_for(_workspace(settings), named, account=values.get("account"))
-
-
-def _with_keys(settings: Settings, values: dict[str, Any]) -> dict[str, Any]:
-    """Return the *values* of a command with the keys whose names were given, see `GivenKeyName`."""
-    named = {
-        name: value
-        for name, value in values.items()
-        if any(isinstance(item, GivenKeyName) for item in (value if isinstance(value, tuple) else (value,)))
-    }
-    if not named:
-        return values
-    from seedless.cli.workspace import CommandWorkspace  # few commands are given a name of a key
-
-    workspace, account = CommandWorkspace(settings), values.get("account") or values.get("name")
-    for name, value in named.items():
-        keys = tuple(
-            _key(workspace, item, account) for item in (value if isinstance(value, tuple) else (value,))
-        )
-        named[name] = keys if isinstance(value, tuple) else keys[0]
-    return values | named
-
-
-def _key(workspace: CommandWorkspace, name: object, account: str | None) -> object:
-    from seedless.app import key_names, offered_names  # see `_with_keys`
-
-    if not isinstance(name, GivenKeyName):
-        return name
-    if name.may_be_role:
-        return offered_names.key_or_role(workspace, str(name), account)
-    return key_names.key_named(workspace, str(name), name.role)
 
 
 def with_titles_in(settings: Settings, message: str) -> str:

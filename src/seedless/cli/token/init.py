@@ -13,9 +13,8 @@ from seedless.cli.command import command
 from seedless.cli.options import Settings, change_options
 from seedless.cli.token.show import token_data
 from seedless.cli.workspace import CommandWorkspace
-from seedless.errors import PinError
-from seedless.pin import PromptPin, asks_again, parse_pin_source
-from seedless.text import between_quotes, quoted, shown
+from seedless.pin import chosen_pin
+from seedless.text import quoted, shown
 
 if TYPE_CHECKING:
     from seedless.app.token_management import TokenInitialisation
@@ -70,42 +69,12 @@ def init(
         workspace.options.pin_source or workspace.config.pin_source,
         initialisation.pin_lengths,
     )
-    so_pin = _chosen_pin(so_pin_source, label, "SO PIN", lengths)
-    pin = _chosen_pin(pin_source, label, "PIN", lengths)
+    so_pin = chosen_pin(so_pin_source, label, "SO PIN", lengths)
+    pin = chosen_pin(pin_source, label, "PIN", lengths)
     made = initialisation.run(so_pin=so_pin, pin=pin, erase=erase)
     if sum(token.label == made.label for token in workspace.tokens.list()) > 1:
         printing.report("another token has this label: name them by their serials")
     workspace.emit(token_data(made), f"initialised {made.where}\n{made.uri}")
-
-
-def _chosen_pin(source: str | None, label: str, what: str, lengths: tuple[int, int]) -> str:
-    """Return a PIN for the token *label* that is being chosen, which errors call *what*: `PIN` or `SO PIN`.
-
-    It comes from *source*, or is typed twice, until both entries are the same and the token takes a PIN of
-    this length: *lengths* in bytes, the least and the most. A PIN pad raises `PinError`.
-    """
-    pins = parse_pin_source(source or "prompt")
-    if isinstance(pins, PromptPin):
-        pins = PromptPin(what=f"New {what}")
-    token_name = f'token "{between_quotes(label)}"'
-    while True:
-        first = pins.pin(token_name, "")
-        if first is None:
-            raise PinError(
-                "a PIN pad cannot be used here", "give the PIN by env:NAME, file:PATH, fd:N or cmd:PROGRAM"
-            )
-        if not isinstance(pins, PromptPin):
-            return first
-        size, (least, most) = len(first.encode()), lengths
-        # Before it is typed again: whoever has typed it twice does not expect to choose another one.
-        if most and not least <= size <= most:
-            why = f"the {what} has {size} bytes, and the token takes {least} to {most}"
-        elif pins.pin(f"{token_name}, once more", "") == first:
-            return first
-        else:
-            why = f"the two entries of the {what} differ"
-        if not asks_again(pins, why):
-            raise PinError(why, "nothing was done; begin again")
 
 
 def _set_softhsm_up(settings: Settings, label: str) -> bool:

@@ -1,0 +1,69 @@
+"""Names of keys that a person gave in the place of keys: the keys that they name.
+
+It imports nothing of the package, since every command loads it, `--help` too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from seedless.app.workspace import Workspace
+    from seedless.nkey import Role
+
+__all__ = ["GivenKeyName", "has_names", "keys_for"]
+
+
+class GivenKeyName(str):
+    """What a key is called, in the place of the key: it is looked up when the store is known.
+
+    Only keys of the `role` are meant, where there is one. What `may_be_role` can be the role of a scope.
+    """
+
+    __slots__ = ("may_be_role", "role")
+    role: Role | None
+    may_be_role: bool
+
+    def __new__(cls, text: str, role: Role | None = None, *, may_be_role: bool = False) -> Self:
+        """Take the *text* that a person gave."""
+        made = super().__new__(cls, text)
+        made.role, made.may_be_role = role, may_be_role
+        return made
+
+
+def has_names(values: Mapping[str, object]) -> bool:
+    """Report whether one of *values*, or of the values in a tuple, is the name of a key."""
+    return any(isinstance(item, GivenKeyName) for value in values.values() for item in _items(value))
+
+
+def keys_for(workspace: Workspace, values: Mapping[str, object]) -> dict[str, object]:
+    """Return those of *values* with names of keys, with the keys; raise `UsageError` for a name of several.
+
+    Of the account that `account` or `name` is the roles go before names.
+    """
+    account = values.get("account") or values.get("name")
+    found: dict[str, object] = {}
+    for name, value in values.items():
+        if has_names({name: value}):
+            keys = tuple(_key(workspace, item, account) for item in _items(value))
+            found[name] = keys if isinstance(value, tuple) else keys[0]
+    return found
+
+
+def _items(value: object) -> tuple[object, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _key(workspace: Workspace, name: object, account: object) -> object:
+    from seedless.app import key_names, offered_names  # only where a name was given
+
+    if not isinstance(name, GivenKeyName):
+        return name
+    text, is_in = str(name), account if isinstance(account, str) else None
+    if not name.may_be_role:
+        return key_names.key_named(workspace, text, name.role)
+    if not key_names.keys_named(workspace, text) or text in offered_names.roles(workspace, is_in):
+        return text
+    return str(key_names.key_named(workspace, text))
