@@ -80,11 +80,19 @@ def signing_key_subjects(
             subjects.append(PlanSubject(role=role, name=name, public_key=_signing_key(text, role)))
             continue
         numbered = next(candidate for candidate in _numbered(name) if candidate not in taken)
-        taken.add(numbered)
-        unused = _unused_signing_key(workspace, before, role, numbered)
+        chosen = {subject.public_key for subject in subjects}
+        # `seedless key new` may have named it without a number.
+        created = (
+            (called, _unused_signing_key(workspace, before, role, called)) for called in (numbered, name)
+        )
+        called, unused = next(
+            ((called, key) for called, key in created if key is not None and key not in chosen),
+            (numbered, None),
+        )
+        taken.add(called)
         if unused is not None:
-            notices.append(reused(unused, numbered))
-        subjects.append(PlanSubject(role=role, name=numbered, public_key=unused))
+            notices.append(reused(unused, called))
+        subjects.append(PlanSubject(role=role, name=called, public_key=unused))
     return tuple(subjects), tuple(notices)
 
 
