@@ -52,6 +52,15 @@ def test_a_name_is_an_argument_here() -> None:
     )
 
 
+@pytest.mark.parametrize("given", ["--all", "-A"])
+def test_an_option_that_the_command_here_has_already_is_shown_once(given: str) -> None:
+    assert translated(["list", "keys", given, "--json"]) == "seedless key list --all --json"
+
+
+def test_a_name_that_is_a_word_of_the_command_stays() -> None:
+    assert translated(["add", "account", "-n", "account"]) == "seedless account add account"
+
+
 def test_a_word_that_a_shell_would_read_is_quoted() -> None:
     shown = translated(["add", "user", "app", "--allow-pub", "a.>"])
     assert shown == "seedless user add app --allow-pub 'a.>'"

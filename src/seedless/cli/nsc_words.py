@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -65,25 +66,23 @@ COMMANDS = {
     "upgrade-jwt": "sign --upgrade",
 }
 """Words of nsc → words here; without those that are alike: push, pull, expirations, import account."""
-_NAMES = ("--name", "-n")
+_LONG = {"-n": "--name", "-A": "--all"}
 
 
 def translated(words: Sequence[str]) -> str | None:
     """Return the command here for *words* of nsc, its arguments behind it; None when it is none of nsc.
 
-    A name is an argument here, and an option there. Other options are passed on: most have the same names.
+    A name is an argument here, and an option there. Other options are passed on, unless the command here has
+    them already: most have the same names.
     """
     # The longest first: of `generate diagram object` the shorter `generate diagram` would take the last
     # word for a name.
     for count in (3, 2, 1):
         there = " ".join(words[:count])
         if len(words) >= count and there in COMMANDS:
-            rest = [word for word in words[count:] if word not in _NAMES]
-            return " ".join(["seedless", COMMANDS[there], *map(_quoted, rest)])
+            here = COMMANDS[there]
+            # Options alone: an account may be called like a word of the command.
+            known = {"--name", *(word for word in here.split() if word.startswith("-"))}
+            rest = [word for word in words[count:] if _LONG.get(word, word) not in known]
+            return " ".join(["seedless", here, *map(shlex.quote, rest)])
     return None
-
-
-def _quoted(word: str) -> str:
-    import shlex  # only for a command of nsc
-
-    return shlex.quote(word)
