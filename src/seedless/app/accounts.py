@@ -205,7 +205,7 @@ def _issuer(
 def _bearers(workspace: Workspace, account: str) -> list[Jwt[object]]:
     """Return the users of *account* that prove no key: by their jwts, or by the scopes that issued them."""
     entries = workspace.account(account).claims.body.signing_keys
-    scopes = {user.key for user in entries if isinstance(user, Scope) and user.template.bearer_token}
+    scopes = {entry.key for entry in entries if isinstance(entry, Scope) and entry.template.bearer_token}
     jwts = (jwt for _, jwt in workspace.each(account) if isinstance(jwt, Jwt))
     return [jwt for jwt in jwts if jwt.claims.body.bearer_token or str(jwt.issuer) in scopes]
 
