@@ -150,7 +150,7 @@ def test_the_keys_of_a_lost_token_are_marked_and_everything_follows(
     assert cli.ok("account", "show", "ORDERS", "--json").data["issuer"] == keys["ACME spare"]
     refused = cli.run("account", "edit", "ORDERS", "--conns", "6", "--issuer", keys["ACME signing"])
     assert (refused.code, "was reported as lost on 20" in refused.err) == (4, True), refused
-    assert f"if it is lost: sign with {keys['ACME spare']}" in refused.err
+    assert f"if it is lost: sign with --issuer {keys['ACME spare']}" in refused.err
     cli.ok("key", "register", "--all")
     assert {row["state"] for row in cli.ok("key", "list", "--json").data["keys"]} == {"registered"}
     cli.ok("account", "edit", "ORDERS", "--conns", "7", "--issuer", keys["ACME signing"])
@@ -234,7 +234,7 @@ def test_an_operator_with_a_spare_token_has_signing_keys_on_both_and_signs_with_
     words = ("account", "edit", "ORDERS", "--conns", "5")
     refused = cli.child(*words, **lost)
     assert refused.code == 4
-    way = f'sign with {keys["ACME spare"]}, which is on token "{other.label}": --issuer'
+    way = f'sign with --issuer {keys["ACME spare"]}, which is on token "{other.label}"'
     assert f"hint: connect it; if it is lost: {way}\n" in refused.err
     assert cli.child(*words, "--issuer", keys["ACME spare"], **lost).code == 0
     assert cli.child("user", "add", "-a", "SYS", "later", "--issuer", keys["SYS spare"], **lost).code == 0

@@ -73,7 +73,7 @@ def way_on(workspace: Workspace, public_key: PublicKey) -> str:
             other = workspace.inventory().get(PublicKey.parse(key))
             for place in other.places_left if other else ():
                 if place.token not in lost:
-                    return f"sign with {key}, which is on token {quoted(place.token.token or '')}: --issuer"
+                    return f"sign with --issuer {key}, which is on token {quoted(place.token.token or '')}"
         # Only now: whoever brings shares together shows a secret, and a spare needs none.
         if kept.is_recorded(workspace.root, public_key):
             return "its shares restore it: seedless recovery restore RECORD --token OTHER"
