@@ -83,7 +83,7 @@ def test_a_key_that_has_gone_is_missing(held: Cli) -> None:
     assert {row["public_key"]: row["state"] for row in done.data["keys"]}[account] == "missing"
 
 
-def test_without_tokens_the_inventory_reports_what_the_transcripts_report(held: Cli) -> None:
+def test_without_tokens_the_inventory_matches_the_transcripts(held: Cli) -> None:
     rows = held.ok("ceremony", "inventory", "--offline", "--json", SEEDLESS_MODULE="/nowhere.so").data["keys"]
     assert {row["state"] for row in rows} == {"not looked for"}
 

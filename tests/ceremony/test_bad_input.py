@@ -233,7 +233,7 @@ def test_a_request_of_a_minute_ahead_is_right(hall: Hall) -> None:
     assert codes(judged(hall, hall.request(), now=T0 + 40)) == []
 
 
-def test_a_machine_without_a_ledger_requires_it_to_be_reported(hall: Hall) -> None:
+def test_a_machine_without_a_ledger_requires_an_option_that_states_it(hall: Hall) -> None:
     assert codes(judged(hall, hall.request(), first_use=())) == ["R011", "R009"]
     operator, orders = str(hall.operator.public_key), str(hall.orders.public_key)
     assert codes(judged(hall, hall.request(), first_use=(operator,))) == ["R009"]
@@ -411,7 +411,7 @@ def _other(hall: Hall) -> Any:  # noqa: ANN401 - a Ledger
 
 
 @pytest.mark.parametrize("name", WITNESSED)
-def test_the_policy_reports_which_witnesses_count(hall: Hall, name: str) -> None:
+def test_the_policy_decides_which_witnesses_count(hall: Hall, name: str) -> None:
     make, sentence = WITNESSED[name]
     with pytest.raises(SeedlessError) as caught:
         witnessed(hall, *make(hall))

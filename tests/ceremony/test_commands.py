@@ -190,7 +190,7 @@ def test_a_review_opens_no_token_and_asks_for_no_pin(founded: Gap) -> None:
     assert pages[1].startswith("BEFORE THE CEREMONY\n\nread\n[ ] this program: ")
 
 
-def test_a_checklist_has_empty_rows_for_the_words_and_reports_nothing_to_compare_with(founded: Gap) -> None:
+def test_a_checklist_has_empty_rows_for_the_words_and_prints_nothing_to_compare_with(founded: Gap) -> None:
     made = founded.prepare("first.plan", "first.json")
     page = founded.offline.home / "checklist.txt"
     request = founded.path(founded.offline, "first.json")

@@ -76,7 +76,7 @@ def test_a_transcript_that_does_not_list_it_is_false(hall: Hall) -> None:
     assert hall.check(asked.data, forged).verdict is CeremonyVerdict.FALSE
 
 
-def test_a_jwt_that_is_not_from_the_future_is_not_gone_back_behind_by_a_transcript_that_reports_it(
+def test_a_transcript_cannot_reset_the_time_of_a_jwt_that_is_not_from_the_future(
     hall: Hall,
 ) -> None:
     before = hall.account_jwt(hall.orders, "ORDERS", at=T0 + 110)

@@ -44,7 +44,7 @@ def test_a_result_without_its_end_is_reported(hall: Hall) -> None:
         recompute(request, lines)
 
 
-def test_what_the_judgement_never_reported_is_seen_though_hashes_and_receipts_are_right(hall: Hall) -> None:
+def test_a_finding_that_no_judgement_has_is_detected_though_hashes_and_receipts_are_right(hall: Hall) -> None:
     data, held = hall.held()
     request, entries = parse(data), []
     for entry in json.loads(held)["transcript"]:

@@ -107,7 +107,7 @@ def test_without_segno_the_page_is_whole(hall: Hall, monkeypatch: pytest.MonkeyP
     assert "<svg" not in report(checked)
 
 
-def test_a_false_ceremony_has_a_page_that_reports_it_and_nothing_else(hall: Hall) -> None:
+def test_a_false_ceremony_has_a_page_with_its_failure_alone(hall: Hall) -> None:
     request, result = hall.held()
     checked = hall.check(request, result.replace(b'"Ada"', b'"Eve"'))
     page = Page(report(checked))

@@ -217,7 +217,7 @@ def test_a_jwt_of_another_draft_is_found(hall: Hall, held: dict[str, bytes]) -> 
 
 
 @pytest.mark.parametrize("said", [{}, {"request": "0" * 64}, {"request": None, "more": "x"}])
-def test_a_receipt_that_reports_anything_else_is_found(
+def test_a_receipt_with_other_content_is_found(
     hall: Hall, held: dict[str, bytes], said: dict[str, Any]
 ) -> None:
     value = json.loads(held["result"])

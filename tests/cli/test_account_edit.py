@@ -329,7 +329,7 @@ def test_two_keys_that_are_made_at_once_are_two(orders: Cli) -> None:
     assert sorted(names[key] for key in body(orders).signing_keys) == ["ORDERS signing", "ORDERS signing 2"]
 
 
-def test_a_key_that_was_made_for_it_is_taken_up_and_one_that_was_removed_is_not(orders: Cli) -> None:
+def test_a_key_that_was_created_for_it_is_reused_and_one_that_was_removed_is_not(orders: Cli) -> None:
     orders.ok("account", "edit", "ORDERS", "--sk", "generate")
     (first,) = body(orders).signing_keys
     orders.ok("account", "edit", "ORDERS", "--rm-sk", first)
@@ -376,7 +376,7 @@ def test_bearers_by_their_scope_count_too(orders: Cli) -> None:
     assert (done.code, "locks out 1 user: web" in done.err) == (2, True)
 
 
-def test_a_plan_with_a_new_key_reports_how_to_make_it_first(orders: Cli) -> None:
+def test_a_plan_with_a_new_key_reports_how_to_create_it_first(orders: Cli) -> None:
     plan = str(orders.home / "sk.plan")
     done = orders.run("account", "edit", "ORDERS", "--sk", "generate", "--plan", plan)
     assert done.code == 2

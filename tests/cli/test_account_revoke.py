@@ -62,7 +62,7 @@ def test_a_revocation_that_reaches_further_stays(orders: Cli) -> None:
     assert revoked(orders) == {OWN_USER: NOVEMBER}
 
 
-def test_a_user_that_is_signed_again_later_holds_again_and_the_review_reports_it(
+def test_a_user_that_is_signed_again_later_is_valid_again_and_the_review_shows_it(
     orders: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     orders.ok("account", "revoke", "-a", "ORDERS", "app")

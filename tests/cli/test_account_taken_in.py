@@ -99,7 +99,7 @@ def test_an_import_of_an_operator_is_tried_dry(cli: Cli) -> None:
     assert not (cli.store / "stores/THEIRS/THEIRS.jwt").exists()
 
 
-def test_an_expired_operator_is_reported_of(cli: Cli) -> None:
+def test_an_expired_operator_is_reported(cli: Cli) -> None:
     path = cli.home / "old.jwt"
     claims = Claims(sub=str(OPERATOR.public_key), name="THEIRS", body=Operator.new(), exp=NOW - 1_000_000_000)
     path.write_text(signed(claims, OPERATOR, NOW - 1_000_000_100))

@@ -65,7 +65,7 @@ def test_an_activation_is_of_the_kind_of_the_export_and_by_its_account(
     assert str(jwt.issuer) == system.ok("account", "show", "ORDERS", "--json").data["subject"]
 
 
-def test_an_activation_holds_as_long_as_it_reports(system: Cli) -> None:
+def test_an_activation_is_valid_from_its_start_to_its_expiry(system: Cli) -> None:
     jwt = read(new(system, "-s", "orders.>", "--start", "2090-01-01", "--expiry", "2091-01-01").out.strip())
     assert (jwt.claims.nbf, jwt.claims.exp) == (3786912000, 3818448000)
 
@@ -128,7 +128,7 @@ def test_leave_for_what_is_not_exported_or_could_be_either_is_not_given(
     assert done.err.startswith(told)
 
 
-def test_an_activation_for_a_public_export_is_reported_to_be_useless(system: Cli) -> None:
+def test_an_activation_for_a_public_export_is_reported_as_useless(system: Cli) -> None:
     assert "the export news is public: nobody needs this activation\n" in new(system, "-s", "news").err
 
 

@@ -130,7 +130,7 @@ def test_what_is_pruned_is_reported_before(system: Cli) -> None:
 
 
 @pytest.mark.parametrize("words", [["--plan-only"], ["--dry-run"]], ids=["plan-only", "dry-run"])
-def test_creds_that_would_go_are_reported_before(system: Cli, words: list[str]) -> None:
+def test_creds_that_would_be_removed_are_listed_before(system: Cli, words: list[str]) -> None:
     system.ok("apply", file(system))
     creds = system.store / "keys/creds/ACME/ORDERS/clerk.creds"
     key = system.ok("user", "show", "-a", "ORDERS", "clerk", "--json").data["subject"]

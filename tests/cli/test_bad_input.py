@@ -146,7 +146,9 @@ def _library(folder: Path) -> Path:
         pytest.param(_library, "{} is a library and no PKCS#11 module: it has no C_Get", id="another"),
     ],
 )
-def test_a_module_that_is_none(cli: Cli, tmp_path: Path, make: Callable[[Path], Path], message: str) -> None:
+def test_a_path_without_a_module_is_refused(
+    cli: Cli, tmp_path: Path, make: Callable[[Path], Path], message: str
+) -> None:
     module = make(tmp_path)
     done = cli.run("operator", "add", "ACME", "--module", str(module))
     told = done.err[done.err.index("error: ") :]
@@ -299,7 +301,7 @@ NAMES = {
 @pytest.mark.parametrize("noun", [["operator", "add"], ["account", "add"], ["user", "add", "-a", "ORDERS"]],
                          ids=["operator", "account", "user"])  # fmt: skip
 @pytest.mark.parametrize("case", NAMES)
-def test_a_name_that_is_none_never_reaches_the_token(cli: Cli, noun: list[str], case: str) -> None:
+def test_an_invalid_name_never_reaches_the_token(cli: Cli, noun: list[str], case: str) -> None:
     name, message = NAMES[case]
     if noun[0] != "operator":
         cli.ok("operator", "add", "ACME")

@@ -48,7 +48,7 @@ def test_a_blank_token_is_initialised_listed_and_used(blank: Cli) -> None:
     assert blank.child("operator", "add", "ACME", "--token", made["uri"]).code == 0
 
 
-def test_a_token_that_is_not_initialised_reports_what_does_it(blank: Cli) -> None:
+def test_a_blank_token_is_reported_with_the_command_that_initialises_it(blank: Cli) -> None:
     done = blank.child("operator", "add", "ACME", "--token", "pkcs11:model=SoftHSM%20v2")
     assert (done.code, done.out) == (4, "")
     assert "has to be initialised before it can be used\nhint: seedless token init does it\n" in done.err
@@ -146,7 +146,7 @@ def test_a_key_is_shown_with_what_the_driver_reports_of_it(cli: Cli) -> None:
     assert ["extractable", "no"] in lines
 
 
-def test_a_key_that_nobody_knows_is_asked_for_with_its_token(cli: Cli) -> None:
+def test_an_unknown_key_requires_the_name_of_its_token(cli: Cli) -> None:
     unknown = PublicKey(Role.ACCOUNT, bytes(range(1, 33)))
     done = cli.run("key", "show", str(unknown))
     assert (done.code, done.out) == (4, "")

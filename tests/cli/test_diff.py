@@ -112,7 +112,7 @@ def test_the_review_shows_what_widens_access_first_and_names_keys(cli: Cli) -> N
     assert lines[3].startswith("  issuer: operator ACME (O")
 
 
-def test_the_review_cannot_be_deceived_by_what_claims_report(cli: Cli) -> None:
+def test_the_review_cannot_be_deceived_by_text_in_claims(cli: Cli) -> None:
     cli.found_system()
     claims = claims_of(cli)
     claims["nats"]["description"] = "good\r\x1b[2Kevil \u202e"

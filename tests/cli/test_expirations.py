@@ -75,5 +75,5 @@ def test_a_damaged_file_is_reported_and_the_rest_is_listed(system: Cli) -> None:
     assert len(done.data["expirations"]) == 2
 
 
-def test_nothing_near_is_reported_in_words(system: Cli) -> None:
+def test_a_search_without_matches_is_reported_in_words(system: Cli) -> None:
     assert system.ok("expirations", "--within", "1d").out == "nothing expires\n"

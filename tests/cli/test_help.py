@@ -82,7 +82,7 @@ def test_every_command_takes_json(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_option_reports_what_it_does(name: str) -> None:
+def test_every_option_has_a_help_text(name: str) -> None:
     options = [param for param in COMMANDS[name].params if isinstance(param, click.Option)]
     assert [option.name for option in options if not option.help] == []
 

@@ -196,7 +196,7 @@ def test_what_cannot_be_done_is_a_sentence_and_signs_nothing(
     assert system.files() == before
 
 
-def test_a_jwt_that_is_no_activation_is_no_leave(system: Cli) -> None:
+def test_a_jwt_that_is_no_activation_permits_no_import(system: Cli) -> None:
     account = system.ok("account", "show", "ORDERS", "--json").data["jwt"]
     done = system.run("account", "import", "add", "-a", "BILLING", "--activation", account)
     assert done.code == 2

@@ -131,7 +131,7 @@ def test_a_key_file_that_others_can_read_is_reported(cli: Cli, tmp_path: Path) -
     assert "warning" not in quiet.err
 
 
-def test_a_key_file_that_is_not_there_is_reported_so(cli: Cli, tmp_path: Path) -> None:
+def test_a_missing_key_file_is_reported(cli: Cli, tmp_path: Path) -> None:
     assert "cannot read" in refused(cli, *ORDERS, str(tmp_path / "none.nk"))
 
 
@@ -281,7 +281,7 @@ def test_a_key_is_not_deleted_without_its_name(cli: Cli, name: list[str], said: 
     assert keys_on(cli) == {(key, "SPARE", "present")}
 
 
-def test_the_name_is_asked_for_on_a_terminal_and_not_reported(cli: Cli) -> None:
+def test_the_name_is_asked_for_on_a_terminal_and_not_printed(cli: Cli) -> None:
     key = spare(cli)
     for typed, code, left in (("other", 2, {(key, "SPARE", "present")}), ("SPARE", 0, set())):
         terminal = cli.terminal_for("key", "delete", key)

@@ -157,7 +157,7 @@ def where(token: pytest_softhsm.Token) -> str:
     return f'token "{token.label}" (serial {token.serial})'
 
 
-def test_a_key_that_a_killed_import_left_on_the_token_is_taken_up_again(cli: Cli) -> None:
+def test_a_key_that_a_killed_import_left_on_the_token_is_reused(cli: Cli) -> None:
     operator = SoftwareKey(Role.OPERATOR, bytes(range(1, 33)))
     folder = cli.home / "old"
     folder.mkdir()

@@ -128,7 +128,7 @@ def test_a_code_that_cannot_be_allowed_is_refused(cli: Cli, code: str, refusal: 
         assert (done.code, refusal in done.err) == (2, True)
 
 
-def test_the_wish_to_delete_is_an_option(filled: Cli) -> None:
+def test_to_delete_requires_an_option(filled: Cli) -> None:
     path = filled.home / "s.conf"
     filled.ok("server", "config", "--mem-resolver", "-o", str(path))
     for words in (["lint"], ["server", "lint"]):
@@ -147,7 +147,7 @@ def test_what_does_not_hold_now_ends_with_3(filled: Cli) -> None:
     assert done.out.splitlines()[-1] == "3 files looked at: 1 timecheck"
 
 
-def test_the_server_is_asked_what_the_rules_do_not_know(cli: Cli) -> None:
+def test_the_server_is_asked_what_the_rules_cannot_decide(cli: Cli) -> None:
     path = cli.home / "s.conf"
     path.write_text("authorization { token: x }\nocsp { mode: red }\n")
     done = cli.run("lint", str(path))

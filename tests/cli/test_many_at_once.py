@@ -38,7 +38,7 @@ def test_eight_edits_at_once_of_one_account_are_all_in_it_at_the_end(cli: Cli) -
     assert sorted(claims["nats"]["tags"]) == [f"t{n}" for n in EIGHT]
 
 
-def test_a_command_that_waits_for_another_reports_it(cli: Cli) -> None:
+def test_a_command_that_waits_for_another_reports_which(cli: Cli) -> None:
     cli.ok("operator", "add", "ACME")
     told: list[str] = []
 

@@ -32,7 +32,7 @@ def test_a_subject_is_shared_between_targets_by_weight(system: Cli) -> None:
     assert mappings(system) == {"orders": [{"subject": "v1", "weight": 90}, {"subject": "v2", "weight": 10}]}
 
 
-def test_the_table_reports_a_weight_that_is_not_written_as_100_percent(system: Cli) -> None:
+def test_the_table_shows_an_absent_weight_as_100_percent(system: Cli) -> None:
     mapping(system, "add", "-f", "x", "-t", "y", "--cluster", "EU")
     assert mapping(system, "list").out == (
         "FROM    TO  WEIGHT  CLUSTER\n"

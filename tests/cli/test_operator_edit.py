@@ -203,14 +203,14 @@ def test_an_operator_is_shown_raw_or_in_parts(acme: Cli) -> None:
     [("edit", "--expiry", "1y"), ("edit", "--sk", "generate"), ("signing-key", "add")],
     ids=["an expiry", "a new signing key", "signing-key add"],
 )
-def test_a_system_account_that_is_in_the_store_is_not_reported_to_be_missing(
+def test_a_system_account_that_is_in_the_store_is_not_reported_as_missing(
     cli: Cli, words: tuple[str, ...]
 ) -> None:
     cli.ok("operator", "add", "ACME", "--sys")
     assert "T004" not in cli.ok("operator", *words, "--dry-run").err
 
 
-def test_no_step_of_a_rotation_reports_it_either(cli: Cli) -> None:
+def test_no_step_of_a_rotation_prints_it_either(cli: Cli) -> None:
     cli.ok("operator", "add", "ACME", "--sys", "--generate-signing-key")
     rotate = ("rotate", "operator-key")
     for words in ((), ("--without-servers",), ("--finish", "--without-servers")):

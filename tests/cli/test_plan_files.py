@@ -122,7 +122,7 @@ def test_a_plan_shown_as_a_jwt_names_the_command_that_shows_it(
     assert f"seedless sign --plan {plan['plan']} --dry-run" in done.err
 
 
-def test_a_plan_whose_key_nobody_has_made_reports_how_to_make_it(cli: Cli) -> None:
+def test_a_plan_with_a_missing_key_reports_how_to_create_it(cli: Cli) -> None:
     cli.found_system()
     done = cli.run("account", "add", "NEW", "--plan", str(cli.home / "new.plan"))
     assert done.code == 2

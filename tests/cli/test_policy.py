@@ -74,7 +74,7 @@ def test_a_change_of_policy_is_shown_and_ends_with_5(founded: Cli) -> None:
     assert (done.code, done.out.splitlines()[0]) == (0, "nothing changes")
 
 
-def test_a_walk_that_the_policy_allows_prints_its_digest(founded: Cli) -> None:
+def test_a_pipeline_that_the_policy_allows_prints_the_digest_of_the_policy(founded: Cli) -> None:
     path = pinned(founded)
     done = founded.ok("user", "add", "-a", "ORDERS", "one", "--policy", path)
     assert f"policy: sha256 {digest(founded, path)} (" in done.err
@@ -85,7 +85,7 @@ def test_a_walk_that_the_policy_allows_prints_its_digest(founded: Cli) -> None:
 
 
 @pytest.mark.parametrize("way", ["option", "environment", "configuration"])
-def test_a_walk_that_the_policy_refuses_signs_nothing(founded: Cli, way: str) -> None:
+def test_a_pipeline_that_the_policy_refuses_signs_nothing(founded: Cli, way: str) -> None:
     path = pinned(founded, '[names]\nuser = ["svc-*"]\n')
     before = founded.files()
     words, env = [], {}
@@ -123,13 +123,13 @@ def test_a_token_that_the_policy_does_not_list_gets_no_pin(founded: Cli) -> None
     founded.ok("user", "add", "-a", "ORDERS", "more", "--policy", listed)
 
 
-def test_a_policy_that_is_not_there_stops_the_walk(founded: Cli) -> None:
+def test_a_missing_policy_stops_the_signing_pipeline(founded: Cli) -> None:
     done = founded.run("user", "add", "-a", "ORDERS", "x", "--policy", str(founded.home / "none.toml"))
     assert done.code == 2
     assert "there is no policy" in done.err
 
 
-def test_a_finding_is_lifted_by_its_code_and_shown_as_lifted(founded: Cli) -> None:
+def test_a_finding_is_waived_by_its_code_and_shown_as_waived(founded: Cli) -> None:
     words = ["user", "add", "-a", "ORDERS", "late", "--expiry", "2001-01-01"]
     done = founded.run(*words)
     assert done.code == 3
@@ -149,7 +149,7 @@ def test_a_finding_is_lifted_by_its_code_and_shown_as_lifted(founded: Cli) -> No
         pytest.param("C999", "no rule has the code C999", id="unknown"),
     ],
 )
-def test_what_cannot_be_lifted_is_an_error_of_usage(founded: Cli, code: str, message: str) -> None:
+def test_a_finding_that_cannot_be_waived_is_an_error_of_usage(founded: Cli, code: str, message: str) -> None:
     done = founded.run("user", "add", "-a", "ORDERS", "x", "--allow", code, TOKEN_PIN=None)
     assert done.code == 2
     assert message in done.err

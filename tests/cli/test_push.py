@@ -144,7 +144,7 @@ def test_prune_renames_what_the_store_does_not_have(cli: Cli, folder: Path) -> N
     assert f"{key}.jwt" not in held(folder)
 
 
-def test_an_account_that_is_pushed_anew_is_not_reported_to_be_back(cli: Cli, folder: Path) -> None:
+def test_an_account_that_is_pushed_again_is_not_reported_as_returned(cli: Cli, folder: Path) -> None:
     old = (cli.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt").read_text()
     cli.ok("push", "--all", "--dir", str(folder))
     cli.ok("account", "delete", "ORDERS", "--remote", "--dir", str(folder))

@@ -177,7 +177,7 @@ def test_a_scope_keeps_its_role_and_template(cli: Cli) -> None:
     assert keys_of(cli) == [before | {"key": done["new"]}]
 
 
-def test_a_key_that_was_made_and_not_used_yet_is_taken_up(cli: Cli, old: str) -> None:
+def test_a_key_that_was_created_and_not_used_yet_is_reused(cli: Cli, old: str) -> None:
     made = cli.ok("key", "new", "--role", "account", "--name", f"ORDERS after {old[:12]}", "--json").data
     assert cli.ok(*ROTATE, "--json").data["new"] == made["public_key"]
 
@@ -239,7 +239,7 @@ def test_a_rotation_that_is_not_clear_is_refused(cli: Cli, old: str, words: list
     assert cli.files() == files
 
 
-def test_an_account_without_a_signing_key_is_reported_so(cli: Cli) -> None:
+def test_an_account_without_a_signing_key_is_reported(cli: Cli) -> None:
     cli.found_system()
     done = cli.run(*ROTATE)
     assert (done.code, done.out) == (2, "")
@@ -354,7 +354,7 @@ def test_the_second_phase_is_refused_while_an_import_lives_by_the_old_key(
     cli.ok(*ROTATE, "--finish", ALONE)
 
 
-def test_a_plan_file_holds_no_activations_and_reports_it(cli: Cli, old: str, leave: str) -> None:
+def test_activations_missing_from_a_plan_file_are_reported(cli: Cli, old: str, leave: str) -> None:
     cli.ok("key", "new", "--role", "account", "--name", f"ORDERS after {old[:12]}")
     path = str(cli.home / "rotation.plan")
     done = cli.ok(*ROTATE, "--plan", path, "--json")

@@ -50,7 +50,7 @@ def test_the_old_key_becomes_a_signing_key_and_nothing_else_is_signed_again(cli:
     assert done["servers_must"][-1].endswith(f"seedless rotate operator-key --key {old}")
 
 
-def test_the_old_identity_gives_way_afterwards_as_a_signing_key(cli: Cli, old: str) -> None:
+def test_the_old_identity_can_be_rotated_afterwards_as_a_signing_key(cli: Cli, old: str) -> None:
     new = cli.ok(*REISSUE, KEEP, "--json").data["subject"]
     key = cli.ok("rotate", "operator-key", "--json").data["new"]
     assert key not in {old, new}
@@ -72,7 +72,7 @@ def test_without_it_the_accounts_of_the_old_key_are_signed_by_the_new_one(cli: C
     assert old not in {entry for entry in operator(cli)["claims"]["nats"].values() if isinstance(entry, str)}
 
 
-def test_it_is_later_than_before_and_reports_the_rest_as_before(cli: Cli, old: str) -> None:
+def test_its_time_is_later_and_the_rest_is_unchanged(cli: Cli, old: str) -> None:
     before = operator(cli)
     after = cli.ok(*REISSUE, KEEP, "--json").data
     assert after["issued_at"] > before["issued_at"]
@@ -88,13 +88,13 @@ def test_a_second_time_there_is_a_third_key(cli: Cli, old: str) -> None:
     assert operator(cli)["claims"]["nats"]["signing_keys"] == [old, second]
 
 
-def test_a_key_that_was_made_and_not_used_yet_is_taken_up(cli: Cli, old: str) -> None:
+def test_a_key_that_was_created_and_not_used_yet_is_reused(cli: Cli, old: str) -> None:
     name = f"ACME identity after {old[:12]}"
     made = cli.ok("key", "new", "--role", "operator", "--name", name, "--json").data["public_key"]
     assert cli.ok(*REISSUE, KEEP, "--json").data["subject"] == made
 
 
-def test_the_key_that_stands_is_no_new_one(cli: Cli, old: str) -> None:
+def test_the_current_key_is_no_new_one(cli: Cli, old: str) -> None:
     files = cli.files()
     done = cli.run(*REISSUE, "--public-key", old)
     assert (done.code, f"operator ACME ({old}) is a key of the operator already" in done.err) == (2, True)

@@ -149,7 +149,7 @@ def test_generic_claims_are_signed_by_the_key_that_is_named(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("how", ["accounts", "own subject"])
-def test_a_generic_order_to_delete_accounts_is_refused(cli: Cli, how: str) -> None:
+def test_a_generic_delete_request_is_refused(cli: Cli, how: str) -> None:
     operator = cli.ok("operator", "add", "ACME", "--json").data["subject"]
     claims = {
         "accounts": {
@@ -272,7 +272,7 @@ def test_claims_of_a_user_without_a_known_account_need_an_issuer(cli: Cli) -> No
     assert done.err == "error: it is not known who signs this\nhint: name the key with --issuer\n"
 
 
-def test_the_operator_of_a_damaged_store_is_not_done_without(cli: Cli) -> None:
+def test_nothing_is_signed_while_the_operator_of_the_store_is_damaged(cli: Cli) -> None:
     cli.found_system()
     file = written(cli, account_claims(cli))
     (cli.store / "stores" / "ACME" / "ACME.jwt").write_text("junk")

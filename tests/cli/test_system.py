@@ -376,7 +376,7 @@ def test_one_kind_of_server_configuration_is_required(cli: Cli, flags: list[str]
     assert done.err.startswith("error: one kind of configuration is wanted\nhint: --mem-resolver")
 
 
-def test_a_key_that_an_earlier_try_made_is_taken_up(cli: Cli) -> None:
+def test_a_key_that_an_earlier_run_created_is_reused(cli: Cli) -> None:
     cli.ok("operator", "add", "ACME")
     made = cli.ok("key", "new", "--role", "account", "--name", "ORDERS", "--json").data["public_key"]
     done = cli.ok("account", "add", "ORDERS", "--json")

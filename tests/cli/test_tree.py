@@ -47,7 +47,7 @@ def test_an_error_marks_its_account_with_its_code(traders: Cli) -> None:
     assert [finding["code"] for finding in node["findings"]] == ["L001"]
 
 
-def test_a_mermaid_picture_quotes_every_name_and_draws_who_takes_from_whom(traders: Cli) -> None:
+def test_a_mermaid_picture_quotes_every_name_and_draws_imports(traders: Cli) -> None:
     text = traders.ok("tree", "--format", "mermaid").out
     assert text.startswith("flowchart LR\n")
     assert '["account SHOP #quot;1#quot;<br>A' in text

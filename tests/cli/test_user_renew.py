@@ -78,7 +78,7 @@ def test_the_creds_get_the_new_jwt(system: Cli) -> None:
         assert creds.jwt.text == user(system, account, name).text
 
 
-def test_expiry_reports_another_end_even_for_one_without(system: Cli) -> None:
+def test_expiry_sets_another_end_even_for_a_jwt_without_one(system: Cli) -> None:
     system.ok("user", "renew", "-a", "ORDERS", "short", "ever", "--expiry", "2091-01-01")
     assert [user(system, "ORDERS", name).claims.exp for name in ("short", "ever")] == [3818448000] * 2
 
@@ -90,7 +90,7 @@ def test_who_has_expired_is_renewed_too(system: Cli, monkeypatch: pytest.MonkeyP
     assert user(system, "ORDERS", "short").claims.exp == now + 10 * DAY
 
 
-def test_who_never_expires_is_passed_over(system: Cli) -> None:
+def test_a_user_that_never_expires_is_skipped(system: Cli) -> None:
     done = system.ok("user", "renew", "-a", "ORDERS", "ever")
     assert done.out == "nobody is to be renewed\n"
     assert done.err == "user ORDERS/ever is skipped: it never expires\n"
@@ -103,7 +103,7 @@ def test_who_is_revoked_is_not_let_in_again(system: Cli) -> None:
     assert done.data["passed"] == [{"address": ["ORDERS", "short"], "why": "it is revoked"}]
 
 
-def test_a_damaged_user_is_passed_over_and_the_rest_is_renewed(system: Cli) -> None:
+def test_a_damaged_user_is_skipped_and_the_rest_is_renewed(system: Cli) -> None:
     (system.store / "stores/ACME/accounts/ORDERS/users/long.jwt").write_text("eyJ")
     done = system.run("user", "renew", "--within", "30d", "--json")
     assert done.code == 3
@@ -111,7 +111,7 @@ def test_a_damaged_user_is_passed_over_and_the_rest_is_renewed(system: Cli) -> N
     assert [one["address"] for one in done.data["passed"]] == [["ORDERS", "long"]]
 
 
-def test_a_damaged_account_is_passed_over_with_its_users(system: Cli) -> None:
+def test_a_damaged_account_is_skipped_with_its_users(system: Cli) -> None:
     (system.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt").write_text("eyJ")
     done = system.run("user", "renew", "--within", "30d")
     assert done.code == 3
@@ -119,7 +119,7 @@ def test_a_damaged_account_is_passed_over_with_its_users(system: Cli) -> None:
     assert "account ORDERS is skipped: " in done.err
 
 
-def test_a_user_whose_scope_is_gone_is_passed_over_and_the_rest_is_renewed(system: Cli) -> None:
+def test_a_user_whose_scope_is_gone_is_skipped_and_the_rest_is_renewed(system: Cli) -> None:
     words = ("account", "signing-key")
     system.ok(*words, "add", "-a", "ORDERS", "--role", "sensor", "--allow-pub", "sensors.>")
     system.ok("user", "add", "-a", "ORDERS", "probe", "--issuer", "sensor", "--expiry", "5d")

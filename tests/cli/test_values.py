@@ -68,7 +68,7 @@ def test_a_time_is_read_in_each_spelling(acme: Cli, text: str) -> None:
     assert read((acme.store / "stores/ACME/accounts/A/A.jwt").read_text()).claims.exp == 2524608000
 
 
-def test_unix_seconds_report_until_when_a_user_is_revoked(acme: Cli) -> None:
+def test_unix_seconds_set_until_when_a_user_is_revoked(acme: Cli) -> None:
     acme.ok("user", "add", "-a", "A", "app")
     acme.ok("account", "revoke", "app", "-a", "A", "--at", "1767225600")
     body = read((acme.store / "stores/ACME/accounts/A/A.jwt").read_text()).claims.body

@@ -84,7 +84,7 @@ def test_the_page_shows_what_the_commands_print(walked: Walked) -> None:
     assert shown >= 8
 
 
-def test_what_the_page_reports_is_refused_is_refused(walked: Walked) -> None:
+def test_what_the_page_lists_as_refused_is_refused(walked: Walked) -> None:
     assert walked.codes == ("3", "3")
 
 

@@ -27,12 +27,12 @@ def same_but_for_blanks(one: str, other: str) -> bool:
     return one.split() == other.split()
 
 
-def test_the_page_of_commands_reports_what_help_reports(root: Path, generate: ModuleType) -> None:
+def test_the_page_of_commands_matches_the_help(root: Path, generate: ModuleType) -> None:
     page = (root / "docs/reference/cli.md").read_text(encoding="utf-8")
     assert same_but_for_blanks(page, generate.cli_page()), _MAKE_DOCS
 
 
-def test_the_page_of_rules_reports_what_the_rules_report(root: Path, generate: ModuleType) -> None:
+def test_the_page_of_rules_matches_the_rules(root: Path, generate: ModuleType) -> None:
     page = (root / "docs/reference/rules.md").read_text(encoding="utf-8")
     assert page == generate.rules_page(), _MAKE_DOCS
 
@@ -75,7 +75,7 @@ def test_the_examples_of_a_callout_can_be_read(root: Path, tmp_path: Path) -> No
     assert read_users(users.encode()).users["ada"].attributes == {"groups": ("clerks",)}
 
 
-def test_the_page_of_the_python_api_reports_what_signatures_and_docstrings_report(
+def test_the_page_of_the_python_api_matches_signatures_and_docstrings(
     root: Path, generate: ModuleType
 ) -> None:
     page = (root / "docs/reference/python.md").read_text(encoding="utf-8")

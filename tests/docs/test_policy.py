@@ -18,7 +18,7 @@ def page(root: Path) -> str:
     return (root / "docs/reference/policy.md").read_text()
 
 
-def test_the_example_of_a_policy_is_read_aloud_as_its_page_reports(page: str) -> None:
+def test_the_example_of_a_policy_is_described_as_on_its_page(page: str) -> None:
     example = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)[0]
     said = re.findall(r"```text\n(.*?)```", page, re.DOTALL)[0]
     policy = read(example.encode())

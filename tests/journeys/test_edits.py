@@ -49,7 +49,7 @@ def login(system: Cli, session: Callable[..., Session]) -> Login:
     return start
 
 
-def test_users_of_a_scope_get_what_its_template_reports_of_them(
+def test_users_of_a_scope_get_the_values_of_its_template(
     system: Cli, server: Callable[[], Server], login: Login
 ) -> None:
     system.ok(

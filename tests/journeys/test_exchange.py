@@ -141,7 +141,7 @@ MAPPINGS = {
 
 
 @pytest.mark.parametrize("name", MAPPINGS)
-def test_a_mapping_of_less_than_all_reports_what_happens_to_the_rest(
+def test_a_mapping_of_less_than_100_percent_shows_what_happens_to_the_rest(
     system: Cli, served: Callable[..., Any], name: str
 ) -> None:
     targets, sentence, subjects, percent = MAPPINGS[name]

@@ -45,7 +45,7 @@ async def unheard(error: Exception) -> None:
     """Take errors that a test does not look at."""
 
 
-def test_a_token_that_is_slower_than_the_server_waits_is_reported_so(nats_server: StartServer) -> None:
+def test_a_token_slower_than_the_time_out_of_the_server_is_reported(nats_server: StartServer) -> None:
     @dataclass(frozen=True)
     class Slow:
         public_key: PublicKey = USER.public_key

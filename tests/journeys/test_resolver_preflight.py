@@ -163,7 +163,7 @@ def test_servers_of_another_operator_are_reported(url: str) -> None:
     assert f"another operator than OPERATOR ({text(STRANGER)}) is trusted by " in found[0][1]
 
 
-def test_a_server_that_deletes_nothing_reports_it_and_the_system_account_stays(url: str) -> None:
+def test_a_server_without_deletion_reports_it_and_the_system_account_stays(url: str) -> None:
     with open_cluster(ServerLogin(ServerAddress((url,)), ADMIN, USER)) as cluster:
         said = cluster.who_deletes()
         refusing = tuple(answer.server for answer in said.answers if not answer.ok)

@@ -107,7 +107,7 @@ def test_a_first_phase_that_was_killed_before_its_push_is_finished_by_the_same_c
     assert (done["signed"], done["pushed"], sorted(held(cli, server))) == ([], 1, sorted(listed(cli)))
 
 
-def test_an_emergency_cuts_off_who_is_connected_by_the_old_key_and_has_reported_so(
+def test_an_emergency_disconnects_users_of_the_old_key_and_names_them_before(
     cli: Cli, old: str, server: Server, session: OpenSession
 ) -> None:
     stale = login(cli, "pay")
@@ -169,7 +169,7 @@ def test_a_user_of_two_minutes_asks_where_there_are_no_creds(cli: Cli, old: str,
     assert held(cli, server) == listed(cli)
 
 
-def test_a_leaf_node_whose_key_nobody_reports_keeps_the_old_key(
+def test_a_leaf_node_whose_key_is_not_reported_keeps_the_old_key(
     cli: Cli, old: str, nats_server: StartServer
 ) -> None:
     configuration = cli.ok("server", "config", "--nats-resolver").out

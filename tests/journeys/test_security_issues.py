@@ -389,7 +389,7 @@ NO_START = {
 
 
 @pytest.mark.parametrize(("text", "said"), NO_START.values(), ids=NO_START)
-def test_a_server_does_not_start_where_lint_reports_it(
+def test_a_server_does_not_start_where_lint_reports_that_it_will_not(
     refused_start: Callable[[str], str], tmp_path: Path, text: str, said: str, request: pytest.FixtureRequest
 ) -> None:
     path = tmp_path / "s.conf"

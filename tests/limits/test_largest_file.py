@@ -151,7 +151,7 @@ def test_a_file_that_is_too_large_is_refused_by_its_size_before_it_is_read(tmp_p
     assert caught.value.message == f"{path} is larger than 512 MiB, which is the most that is read"
 
 
-def test_one_module_reports_how_large_a_file_may_be() -> None:
+def test_one_module_defines_how_large_a_file_may_be() -> None:
     number = re.compile(r"1024 ?\*\*? ?(?:2|1024)|<< ?20|_000_000\b")
     found = {
         str(path.relative_to(SOURCE)): number.findall(path.read_text("utf-8"))

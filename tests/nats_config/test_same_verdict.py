@@ -77,7 +77,7 @@ def account_server() -> Iterator[str]:
         server.shutdown()
 
 
-def test_servers_start_where_we_report_it(
+def test_servers_start_where_we_report_that_they_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, account_server: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

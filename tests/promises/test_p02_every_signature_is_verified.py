@@ -66,7 +66,9 @@ def flipped(message: bytes) -> bytes:
         pytest.param(lambda _: b"", id="nothing"),
     ],
 )
-def test_a_signer_that_lies_ends_the_walk_with_nothing_recorded(wrong: Callable[[bytes], bytes]) -> None:
+def test_a_wrong_signature_of_a_signer_ends_the_pipeline_with_nothing_recorded(
+    wrong: Callable[[bytes], bytes],
+) -> None:
     subject = PlanSubject(role=Role.OPERATOR, name="ACME", public_key=KEY.public_key)
     recorded: list[object] = []
     with pytest.raises(BadSignature):

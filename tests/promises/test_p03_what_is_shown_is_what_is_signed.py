@@ -85,7 +85,7 @@ def test_a_plan_with_a_key_to_be_made_differs_from_what_is_signed_by_that_key_al
     assert plan | apart == json.loads(payload_of(read(signed["jwt"]))) | apart
 
 
-def test_the_review_reports_whose_key_and_who_signs(cli: Cli) -> None:
+def test_the_review_names_the_owner_of_the_key_and_the_signer(cli: Cli) -> None:
     operator = cli.ok("operator", "add", "ACME", "--json").data["subject"]
     done = cli.ok("account", "add", "ORDERS", "-k", str(ACCOUNT.public_key), "--dry-run")
     assert str(ACCOUNT.public_key) in done.err

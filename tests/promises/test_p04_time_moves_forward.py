@@ -96,7 +96,7 @@ def test_quick_edits_of_an_account_are_dated_when_they_are_signed(cli: Cli) -> N
 
 
 @pytest.mark.parametrize("whom", ["*", "app"])
-def test_a_revocation_stands_against_every_jwt_and_no_guard_fires(cli: Cli, whom: str) -> None:
+def test_a_revocation_applies_to_every_jwt_and_no_guard_fires(cli: Cli, whom: str) -> None:
     cli.found_system()
     for number in range(3):
         cli.ok("user", "edit", "-a", "ORDERS", "app", "--tag", f"n:{number}")
@@ -167,7 +167,7 @@ def test_a_jwt_of_a_fast_clock_freezes_its_subject_and_the_hint_names_the_way_ba
         assert f"docs/howto/clock.md: --reset-time {key}" in done.err
 
 
-def test_others_are_reported_which_jwt_is_from_the_future(frozen: Cli) -> None:
+def test_others_are_shown_which_jwt_is_from_the_future(frozen: Cli) -> None:
     done = frozen.run("account", "add", "OTHER")
     assert done.code == 3
     at = moment(stored(frozen, "ORDERS").issued_at)

@@ -49,7 +49,7 @@ POINTS = {
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_run_that_is_killed_leaves_whole_files_and_is_taken_up(cli: Cli, point: str) -> None:
+def test_a_run_that_is_killed_leaves_whole_files_and_is_continued(cli: Cli, point: str) -> None:
     cli.ok("operator", "add", "ACME")
     before = cli.files()
     name, number = POINTS[point]

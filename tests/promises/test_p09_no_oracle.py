@@ -62,7 +62,7 @@ ORDERS = {
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_an_order_to_a_resolver_is_not_signed_as_generic_claims(cli: Cli, order: str) -> None:
+def test_a_delete_request_to_a_resolver_is_not_signed_as_generic_claims(cli: Cli, order: str) -> None:
     operator = cli.ok("operator", "add", "ACME", "--json").data["subject"]
     claims = {"sub": str(SoftwareKey(Role.ACCOUNT, bytes(32)).public_key), "nats": ORDERS[order]}
     done = cli.run("sign", "-", "--kind", "generic", "-K", operator, stdin=json.dumps(claims))

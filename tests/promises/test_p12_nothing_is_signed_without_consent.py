@@ -297,7 +297,7 @@ def test_a_seed_from_stdin_is_not_put_on_a_token_without_consent_and_one_in_a_na
 
 
 @pytest.mark.parametrize("name", BROUGHT)
-def test_a_ceremony_without_a_terminal_requires_the_digest_and_does_not_report_it(
+def test_a_ceremony_without_a_terminal_requires_the_digest_and_does_not_print_it(
     place: Place, name: str
 ) -> None:
     before = place.state()
@@ -460,7 +460,7 @@ def test_what_was_typed_before_the_question_is_no_answer(place: Place) -> None:
     assert place.changed_since(before) == set()
 
 
-def test_where_a_policy_is_pinned_the_hint_reports_that_it_decides(place: Place) -> None:
+def test_where_a_policy_is_pinned_the_hint_states_that_it_decides(place: Place) -> None:
     path = place.cli.home / "policy.toml"
     done = place.cli.run("account", "edit", "ORDERS", "--conns", "5", "--policy", str(path), asks=True)
     assert done.code == 2
@@ -479,7 +479,7 @@ def test_nobody_is_asked_for_a_dry_run_a_plan_or_nothing_to_do(place: Place) -> 
     assert place.changed_since(before) == {"a.plan"}
 
 
-def test_a_digest_that_is_brought_is_consent_and_no_message_reports_it(place: Place) -> None:
+def test_a_digest_from_the_reviewer_is_consent_and_no_message_contains_it(place: Place) -> None:
     cli = place.cli
     plan = cli.ok(
         "account", "edit", "ORDERS", "--conns", "5", "--plan", str(cli.home / "a.plan"), "--json"

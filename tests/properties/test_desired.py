@@ -164,5 +164,5 @@ def test_what_is_written_from_a_store_and_applied_to_it_changes_nothing(
         max_size=4,
     )
 )
-def test_toml_reports_what_it_was_given(members: dict[str, Any]) -> None:
+def test_toml_reads_back_as_what_was_written(members: dict[str, Any]) -> None:
     assert tomllib.loads(to_toml(members, has_header)) == members

@@ -88,7 +88,7 @@ TEXTS = st.lists(st.tuples(KEYS, VALUES), max_size=6).map(
 
 
 @given(TEXTS, st.booleans())
-def test_every_configuration_is_linted_and_no_seed_reported(text: str, wants_delete: bool) -> None:  # noqa: FBT001 - a case
+def test_every_configuration_is_linted_and_no_seed_printed(text: str, wants_delete: bool) -> None:  # noqa: FBT001 - a case
     with NamedTemporaryFile("w", suffix=".conf") as file:
         file.write(text)
         file.flush()

@@ -200,7 +200,7 @@ def test_a_jwt_over_the_ceiling_is_refused_before_the_pin_with_what_makes_it_sma
     assert "fewer exports, imports, mappings or revocations make it smaller" in told["hint"]
 
 
-def test_json_reports_of_a_crash_too(bench: Bench) -> None:
+def test_a_crash_is_reported_as_json_too(bench: Bench) -> None:
     done = bench.run("fault C_Sign 1+ SEGV", words=(*bench.command, "--json"))
     assert done.code == 4
     assert done.data["error"]["exit_code"] == 4

@@ -115,7 +115,7 @@ def test_a_wrong_signature_is_a_problem_and_the_key_is_deleted(
     assert labels(opened, misbehaving.made) == []
 
 
-def test_a_token_that_goes_away_is_reported_to_hold_the_key_still(
+def test_a_token_that_goes_away_is_reported_to_still_hold_the_key(
     misbehaving: Misbehaving, given: Given
 ) -> None:
     misbehaving.wants("fault C_SignInit 2 UNPLUG")

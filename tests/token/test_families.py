@@ -116,7 +116,7 @@ def test_a_message_over_the_ceiling_of_a_known_device_never_reaches_it(
         assert token.quirks.largest_message == 3062
 
 
-def test_a_ceiling_that_nobody_knew_is_reported_by_the_device_and_not_tried_again(
+def test_an_unknown_ceiling_is_reported_by_the_device_and_not_tried_again(
     misbehaving: Misbehaving, opened: Open
 ) -> None:
     misbehaving.straight.import_ed25519(bytes(range(32)), label="user:u", id=b"\x01")

@@ -139,7 +139,7 @@ def test_a_pin_that_the_token_would_refuse_is_refused_before_anything_is_erased(
         assert token.info.label == softhsm_token.label
 
 
-def test_a_uri_that_reports_nothing_means_the_blank_token_and_never_one_with_keys(
+def test_an_empty_uri_means_the_blank_token_and_never_one_with_keys(
     module: Path, softhsm_token: Made
 ) -> None:
     assert blank_or_named(module, KeyUri()).initialised is False

@@ -148,7 +148,7 @@ def test_two_keys_with_one_public_key_are_refused_and_named(softhsm_token: Made,
     assert '"user:second" (id 02)' in refused.value.message
 
 
-def test_a_key_that_is_not_found_is_not_reported_to_be_absent(softhsm_token: Made, opened: Open) -> None:
+def test_a_key_that_is_not_found_is_not_reported_as_absent(softhsm_token: Made, opened: Open) -> None:
     with opened(softhsm_token) as token, pytest.raises(NoKey) as refused:
         token.find(PUBLIC)
     assert PUBLIC.hex() in refused.value.message
@@ -175,7 +175,7 @@ def test_halves_with_the_same_id_and_the_same_label_are_not_paired_by_guessing(
         assert [key.raw for key in token.keys()] == [None, None]
 
 
-def test_a_key_is_refused_in_another_role_than_its_label_reports(softhsm_token: Made, opened: Open) -> None:
+def test_a_key_is_refused_in_another_role_than_that_of_its_label(softhsm_token: Made, opened: Open) -> None:
     softhsm_token.import_ed25519(SEED, label="user:u", id=b"\x01")
     with opened(softhsm_token) as token, pytest.raises(NoKey, match="its label has another role"):
         token.signer(PublicKey(Role.OPERATOR, PUBLIC))
@@ -236,7 +236,7 @@ def test_a_label_that_is_not_utf_8_does_not_hide_the_keys(softhsm_token: Made, o
         assert sorted(key.label for key in token.keys()) == ["user:M\ufffdller", "user:good"]
 
 
-def test_a_key_that_may_not_sign_reports_it(softhsm_token: Made, opened: Open) -> None:
+def test_a_key_without_permission_to_sign_is_reported(softhsm_token: Made, opened: Open) -> None:
     with opened(softhsm_token, writable=True) as token:
         make(token, sign=False)
         [key] = token.keys()

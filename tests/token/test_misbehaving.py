@@ -94,7 +94,7 @@ def test_a_lost_session_is_made_anew_and_the_same_bytes_are_signed(
         pytest.param("C_Sign 1+ GENERAL_ERROR", "the driver reports a general error", id="general-error"),
     ],
 )
-def test_a_fault_that_stays_is_one_sentence_that_reports_what_the_driver_did(
+def test_a_lasting_fault_is_one_sentence_about_what_the_driver_did(
     crooked: Misbehaving, opened: Open, fault: str, said: str
 ) -> None:
     with opened(crooked.made) as token:
@@ -119,7 +119,7 @@ def test_two_different_faults_are_both_reported(crooked: Misbehaving, opened: Op
     )
 
 
-def test_a_device_that_stays_away_is_reported_to_be_gone(crooked: Misbehaving, opened: Open) -> None:
+def test_a_device_that_stays_away_is_reported_as_gone(crooked: Misbehaving, opened: Open) -> None:
     with opened(crooked.made) as token:
         signer = token.signer(KEY)
         crooked.wants("fault C_SignInit 1 UNPLUG", "set gone")

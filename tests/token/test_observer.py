@@ -101,7 +101,7 @@ def test_who_enters_a_driver_leaves_it_whatever_happens(
     assert len(passed) > 10
 
 
-def test_a_slow_signature_of_a_worker_is_reported_once_with_what_to_report(
+def test_a_slow_signature_of_a_worker_is_reported_once(
     misbehaving: Misbehaving, given: Callable[..., Any], written: Written
 ) -> None:
     misbehaving.straight.import_ed25519(bytes(range(32)), label="user:u", id=b"\x01")

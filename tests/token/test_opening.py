@@ -219,7 +219,7 @@ def test_threads_with_their_own_sessions_sign_without_a_crash(softhsm_token: Mad
     assert (result.returncode, result.stdout, result.stderr) == (0, "1000 True\n", "")
 
 
-def test_a_closed_token_reports_it_and_its_close_touches_no_other_session(
+def test_a_closed_token_reports_that_it_is_closed_and_its_close_touches_no_other_session(
     softhsm_token: Made, opened: Open
 ) -> None:
     softhsm_token.import_ed25519(SEED, label="user:u", id=b"\x01")

@@ -282,7 +282,7 @@ def test_a_recovery_does_not_spend_the_last_try(misbehaving: Misbehaving, opened
     assert misbehaving.calls("C_Login") == 0
 
 
-def test_a_token_without_a_user_pin_reports_it(misbehaving: Misbehaving, opened: Open, given: Given) -> None:
+def test_a_token_without_a_user_pin_is_reported(misbehaving: Misbehaving, opened: Open, given: Given) -> None:
     misbehaving.wants("set no_user_pin")
     pins = given("1234")
     with pytest.raises(PinError, match="has no user PIN yet"), opened(misbehaving.made, pins):

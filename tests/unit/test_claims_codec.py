@@ -93,7 +93,7 @@ def test_servers_hold_signing_keys_once_and_sorted_with_limits_filled_in() -> No
     assert effective_template(Template()) == Template.new()
 
 
-def test_other_bodies_mean_what_they_report() -> None:
+def test_bodies_of_other_kinds_are_effective_as_they_are() -> None:
     for body in (User(), Operator(), Generic(data={})):
         assert effective(body) is body
 
@@ -122,6 +122,6 @@ def test_an_activation_without_its_parts_has_no_id(parts: tuple[str, str, str]) 
         hash_id(*parts)
 
 
-def test_an_activation_reports_of_which_import_it_is_as_kind() -> None:
+def test_an_activation_names_the_kind_of_its_import() -> None:
     data = encode(Payload(sub="s", nats=Activation(import_type="stream")))
     assert data == b'{"sub":"s","nats":{"kind":"stream","type":"activation","version":2}}'

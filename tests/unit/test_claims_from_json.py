@@ -36,7 +36,7 @@ def test_every_kind_can_be_written_as_little_as_its_subject(kind: str, body: obj
     assert claims_from_json(kind, '{"sub":"x"}') == Claims(sub="x", body=body)
 
 
-def test_claims_are_read_with_all_that_they_report() -> None:
+def test_claims_are_read_with_all_their_members() -> None:
     text = (
         '{"sub":"x","name":"n","aud":"a","exp":5,"nbf":-5,"iss":"ignored","iat":7,"jti":"ignored",'
         '"nats":{"type":"user","version":2,"subs":-1,"pub":{"allow":["a"]},"src":[]}}'
@@ -164,7 +164,7 @@ SCOPE: dict[str, Any] = {"kind": "user_scope", "key": "b"}
         ),
     ],
 )
-def test_a_slip_is_reported_with_its_path(kind: str | None, claims: object, path: str, told: str) -> None:
+def test_a_mistake_is_reported_with_its_path(kind: str | None, claims: object, path: str, told: str) -> None:
     with pytest.raises(BadClaims) as caught:
         claims_from_json(kind, json.dumps(claims))
     assert caught.value.path == path
@@ -190,6 +190,6 @@ def test_text_that_is_no_strict_json_is_refused(data: str | bytes, rule: str) ->
     assert caught.value.rule == rule
 
 
-def test_many_slips_are_reported_by_the_first_few() -> None:
+def test_of_many_mistakes_the_first_few_are_reported() -> None:
     with pytest.raises(BadClaims, match=r"^a0, a1, a2, a3, a4…: no such member$"):
         claims_from_json("user", json.dumps({f"a{number}": 1 for number in range(5000)}))

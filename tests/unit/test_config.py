@@ -37,7 +37,7 @@ def test_everything_in_it_is_read(tmp_path: Path) -> None:
     assert dict(found.uris) == {"my token": KeyUri(token="ops", serial="1")}
 
 
-def test_it_lies_where_xdg_reports_and_need_not_be_there(tmp_path: Path) -> None:
+def test_its_folder_is_that_of_xdg_and_need_not_exist(tmp_path: Path) -> None:
     assert load({"HOME": str(tmp_path)}) == Config()
     folder = tmp_path / "config" / "seedless"
     folder.mkdir(parents=True, mode=0o700)

@@ -115,7 +115,7 @@ def test_text_without_a_readable_seed_is_refused(text: str, sentence: str) -> No
     assert SEED[10:40] not in f"{caught.value!r} {caught.value.hint}"
 
 
-def test_the_second_block_is_the_seed_whatever_the_labels_report() -> None:
+def test_the_second_block_is_the_seed_whatever_the_labels_are() -> None:
     text = f"---x---\neyJ\n---y---\n---z---\n{SEED}\n---0---\n{SoftwareKey(Role.USER, bytes(32)).reveal()}\n"
     assert creds.parse_key(text).reveal() == SEED
 

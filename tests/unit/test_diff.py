@@ -455,7 +455,7 @@ def shown(cases: list[Case]) -> str:
 
 
 @pytest.mark.parametrize("name", list(CASES))
-def test_a_kind_of_change_is_shown_as_its_golden_file_reports(name: str) -> None:
+def test_a_kind_of_change_is_shown_as_in_its_golden_file(name: str) -> None:
     path = GOLDEN / f"{name}.txt"
     found = shown(CASES[name])
     if os.environ.get("WRITE_GOLDEN"):

@@ -59,7 +59,7 @@ def lines(
     return [f"{one.effect} {one.line}" for one in found if one.label != "account"]
 
 
-def test_a_user_that_moves_into_a_scope_may_do_what_the_scope_reports() -> None:
+def test_a_user_that_moves_into_a_scope_may_do_what_the_scope_permits() -> None:
     held = accounts(scope())
     assert lines((free("at:roof"), ACCOUNT), (scoped("at:roof"), SENSOR), held) == [
         "changes scope: none -> sensor",

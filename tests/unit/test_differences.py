@@ -40,14 +40,14 @@ def scoped(template: str) -> str:
         ("a kind or a version", '{"version":1}'),
     ],
 )
-def test_what_the_page_reports_of_claims_that_people_write_is_refused(words: str, nats: str) -> None:
+def test_claims_that_the_page_lists_as_refused_are_refused(words: str, nats: str) -> None:
     assert f"**{words}**" in PAGE
     with pytest.raises(BadClaims) as caught:
         claims_from_json("account", f'{{"sub":"s","nats":{nats}}}')
     assert caught.value.rule == ""
 
 
-def test_absent_limits_of_a_template_become_what_the_page_reports() -> None:
+def test_absent_limits_of_a_template_become_those_of_the_page() -> None:
     body = claims_from_json("account", f'{{"nats":{scoped("{}")}}}').body
     scope = body.signing_keys[0]
     assert isinstance(scope, Scope)

@@ -357,7 +357,7 @@ def test_generic_claims_that_servers_would_take_for_others_are_refused(
 
 
 @pytest.mark.parametrize("kind", [None, 5, ["account"], {"account": 1}, "custom", "generic", "Account"])
-def test_generic_claims_may_report_any_other_type(keys: Keys, kind: object) -> None:
+def test_generic_claims_may_have_any_other_type(keys: Keys, kind: object) -> None:
     made = drafted(keys, Generic(data={"type": kind}), sub=Role.USER, iss=Role.ACCOUNT)
     assert made.claims.body == Generic(data={"type": kind, "version": 2.0})
 

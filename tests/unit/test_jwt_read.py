@@ -471,7 +471,7 @@ def test_a_canonical_client_id_beyond_64_bits_is_refused(craft: Craft, keys: dic
     assert caught.value.path == "nats.client_info.id"
 
 
-def test_a_jwt_of_a_newer_library_reports_it(craft: Craft) -> None:
+def test_a_jwt_of_a_newer_library_is_reported_as_such(craft: Craft) -> None:
     with pytest.raises(BadJwt, match="the jwt has version 3, made by a newer library") as caught:
         read(craft({"nats": {"type": "user", "version": 3}}))
     assert caught.value.hint == "update seedless"

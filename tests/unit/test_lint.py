@@ -398,7 +398,7 @@ def test_findings_in_an_included_file_name_it(lint: Lint, tmp_path: Path) -> Non
     assert (found.code, found.where) == ("S003", f"{tmp_path}/users.conf:1:13")
 
 
-def test_a_hint_knows_what_articles_report(lint: Lint) -> None:
+def test_an_unknown_member_of_a_user_gets_a_hint(lint: Lint) -> None:
     (found,) = lint(users(f"nkey: {U}, type: nkey"))
     assert found.hint == "a user is an NKey user by nkey: U… alone"
     (found,) = lint(users(f"nkey: {U}, permision {{ }}"))
@@ -429,9 +429,7 @@ def program(folder: Path, script: str) -> str:
     return str(path)
 
 
-def test_what_the_server_reports_is_reported_but_for_what_is_reported_already(
-    lint: Lint, tmp_path: Path
-) -> None:
+def test_reports_of_the_server_are_shown_without_those_already_shown(lint: Lint, tmp_path: Path) -> None:
     said = "nats-server: s.conf:1:0: odd\\ns.conf:2:3: known\\nstrange\\n"
     asked = program(tmp_path, f"cd {tmp_path}; printf '{said}' | sed s@s.conf@{tmp_path}/s.conf@ >&2; exit 1")
     found = [(one.code, one.where, one.text) for one in lint(users(f"user: {U}"), program=asked)]

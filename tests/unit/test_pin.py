@@ -138,7 +138,7 @@ def test_a_descriptor_that_is_not_open_is_named() -> None:
         pytest.param(Tries.LAST, "PIN for my token (LAST try before it locks): ", id="last"),
     ],
 )
-def test_the_question_reports_the_tries_left(tries: Tries, question: str) -> None:
+def test_the_question_shows_the_tries_left(tries: Tries, question: str) -> None:
     asked = []
     source = PromptPin(lambda text: asked.append(text) or PIN)
     assert (source.pin("my token", tries), asked) == (PIN, [question])

@@ -67,7 +67,7 @@ def test_the_role_is_in_the_label(role: Role, name: str, label: str) -> None:
 
 
 @pytest.mark.parametrize("label", ["", "operator", "operator:", ":ops", "Operator:ops", "server:x", "ops"])
-def test_a_label_without_a_role_reports_none(label: str) -> None:
+def test_a_label_without_a_role_has_no_role(label: str) -> None:
     assert role_of(label) is None
 
 
@@ -96,7 +96,7 @@ def test_a_label_is_not_made_of_what_it_cannot_hold(role: Role, name: str) -> No
         pytest.param(KeyAttributes(sensitive=False, extractable=False), True, id="readable"),
     ],
 )
-def test_a_key_can_leave_if_the_driver_reports_it(attributes: KeyAttributes, can_leave: bool) -> None:  # noqa: FBT001 - a table
+def test_a_key_is_extractable_if_the_driver_reports_it(attributes: KeyAttributes, can_leave: bool) -> None:  # noqa: FBT001 - a table
     assert attributes.can_leave is can_leave
 
 

@@ -612,7 +612,7 @@ def test_every_code_has_a_case_and_every_finding_is_an_error() -> None:
     assert {finding.severity for finding in findings} == {"error"}
 
 
-def test_a_rule_is_compiled_only_for_what_the_policy_reports() -> None:
+def test_a_rule_is_compiled_only_for_members_of_the_policy() -> None:
     assert (
         len(rules(policy())) == 2
     )  # the operator, and delegations, which are forbidden unless it names them

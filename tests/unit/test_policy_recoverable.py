@@ -81,7 +81,7 @@ def test_a_key_that_has_to_be_attested_is_not_created_from_shares() -> None:
         ("required", USER, False, ""),
     ],
 )
-def test_a_key_signs_only_as_the_policy_reports_of_shares(
+def test_a_key_signs_only_if_the_policy_allows_its_shares(
     word: str,
     key: PublicKey,
     is_recorded: bool,  # noqa: FBT001 - a row

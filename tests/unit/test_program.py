@@ -75,7 +75,7 @@ def rows(packages: Path, **more: object) -> dict[str, ReadinessRow]:
     return {row.what: row for row in examine_program(packages=packages, **usual)}  # type: ignore[arg-type]  # named above
 
 
-def test_a_clean_environment_has_digests_and_nothing_else_to_report(package: Path) -> None:
+def test_a_clean_environment_has_digests_and_no_findings(package: Path) -> None:
     found = rows(package)
     assert found["other packages"].found == f"0 in {package}, sha256 {digest(package)}"
     assert found["digest"].found.startswith("seedless ")

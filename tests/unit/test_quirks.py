@@ -142,7 +142,7 @@ def test_every_row_has_a_name_of_its_own_and_a_source() -> None:
     assert all(family.manufacturer or family.library for family in FAMILIES)
 
 
-def test_the_page_of_the_tokens_reports_what_the_table_reports() -> None:
+def test_the_page_of_the_tokens_matches_the_table() -> None:
     spec = importlib.util.spec_from_file_location(
         "generate_tokens", ROOT / "docs" / "reference" / "generate_tokens.py"
     )

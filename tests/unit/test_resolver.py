@@ -120,7 +120,7 @@ def test_the_question_whether_accounts_are_deleted_deletes_none() -> None:
     ],
     ids=["another reason", "not enabled"],
 )
-def test_why_it_is_refused_reports_whether_a_server_deletes(words: str, deletes: bool) -> None:  # noqa: FBT001 - a case
+def test_the_reason_of_a_refusal_states_whether_a_server_deletes(words: str, deletes: bool) -> None:  # noqa: FBT001 - a case
     assert protocol.may_delete(ServerAnswer(AccountServer("N", "n"), ok=False, text=words)) is deletes
 
 

@@ -397,7 +397,7 @@ def test_a_new_store_needs_its_operator_first(root: Path) -> None:
     assert files(root) == {}
 
 
-def test_a_managed_store_reports_it_in_its_mark(root: Path) -> None:
+def test_the_mark_of_a_managed_store_contains_that_it_is_managed(root: Path) -> None:
     create_store(root, "O<P", managed=True).put({(): operator_jwt("O<P")})
     assert (root / "stores/O<P/.nsc").read_text() == (
         r'{"managed":true,"name":"O\u003cP","kind":"operator","version":"1"}'
@@ -425,5 +425,5 @@ def test_a_damaged_mark_is_reported_by_its_path(store: Store, root: Path, conten
         ),
     ],
 )
-def test_the_default_root_is_where_xdg_reports(environment: dict[str, str], expected: str) -> None:
+def test_the_default_root_is_the_folder_of_xdg(environment: dict[str, str], expected: str) -> None:
     assert default_root(environment) == Path(expected)

@@ -181,7 +181,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next(root: Path) -> None:
         ),
     ],
 )
-def test_a_folder_that_is_none_is_reported_in_a_sentence(
+def test_a_path_that_is_no_folder_is_reported_in_a_sentence(
     tmp_path: Path, make: Callable[[Path], object], sentence: str
 ) -> None:
     make(tmp_path / "folder")

@@ -191,17 +191,17 @@ def test_other_numbers_are_refused(text: str) -> None:
 
 
 @given(st.integers(1, 10**6 - 1))
-def test_a_span_reads_back_what_it_reports(seconds: int) -> None:
+def test_a_printed_time_range_is_read_back(seconds: int) -> None:
     assert parse_span(span(seconds)) == seconds
 
 
 @given(st.integers(0, 2**63 - 1) | st.builds(lambda n, unit: n * unit, st.integers(0, 9999),
        st.sampled_from([1000, 1024, 10**6, 2**20, 10**9, 2**30, 10**12, 2**40])))  # fmt: skip
-def test_a_size_reads_back_what_it_reports(count: int) -> None:
+def test_a_printed_size_is_read_back(count: int) -> None:
     assert parse_number(size(count)) == count
     assert parse_number(size(count).replace(" ", "")) == count
 
 
 @given(st.integers(1, 2**63 - 1))
-def test_a_duration_reads_back_what_it_reports(nanoseconds: int) -> None:
+def test_a_printed_duration_is_read_back(nanoseconds: int) -> None:
     assert parse_duration(duration(nanoseconds)) == nanoseconds

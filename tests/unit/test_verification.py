@@ -103,7 +103,7 @@ def starts_by_forkserver() -> Iterator[None]:
     multiprocessing.set_start_method(before, force=True)
 
 
-def test_a_process_that_ends_on_its_way_is_reported_in_a_sentence_whatever_the_default_of_python(
+def test_a_process_that_ends_early_is_reported_in_a_sentence_with_any_start_method(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starts_by_forkserver: None
 ) -> None:
     parent = os.getpid()
@@ -142,7 +142,7 @@ def test_a_user_that_lies_with_another_account_is_held_against_its_own(tmp_path:
         ),
     ],
 )
-def test_a_user_is_trusted_as_its_account_reports(
+def test_a_user_is_trusted_as_far_as_its_account(
     tmp_path: Path, account: dict[str, Any], user: dict[str, int], trust: str
 ) -> None:
     store = create_store(tmp_path, "ACME")

@@ -35,5 +35,5 @@ def test_all_cases_of_the_file_are_judged() -> None:
 @pytest.mark.parametrize(
     ("key", "case"), CASES, ids=[f"{case['tcId']}-{case['flags'][0]}" for _, case in CASES]
 )
-def test_a_signature_is_valid_when_wycheproof_reports_it(key: str, case: dict[str, Any]) -> None:
+def test_a_signature_is_valid_when_wycheproof_lists_it_as_valid(key: str, case: dict[str, Any]) -> None:
     assert is_valid(key, case) is (case["result"] == "valid")

@@ -106,7 +106,7 @@ def test_without_an_operator_there_is_no_policy() -> None:
         policy_text([made(ACCOUNT)])
 
 
-def test_what_a_key_reports_of_itself_can_be_taken_for_no_order() -> None:
+def test_a_key_statement_is_no_delete_request() -> None:
     payload = json.loads(made(OPERATOR).draft().payload)
     assert payload["sub"] != payload["iss"]
     assert payload["aud"] == "seedless-ceremony-key"

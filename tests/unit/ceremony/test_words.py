@@ -32,7 +32,7 @@ VECTORS = {
 
 
 @pytest.mark.parametrize("name", VECTORS)
-def test_a_digest_is_reported_as_the_published_list_reports_it_and_read_back(name: str) -> None:
+def test_a_digest_is_written_as_in_the_published_list_and_read_back(name: str) -> None:
     spelled, *said = VECTORS[name].split()
     digest = bytes.fromhex(spelled)
     assert words.words(digest) == tuple(said)

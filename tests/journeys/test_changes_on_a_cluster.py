@@ -1,4 +1,4 @@
-"""The natural whole: two hundred accounts on three servers, through a year's work in a minute.
+"""Changes on a cluster: two hundred accounts on three servers, through a year's work in a minute.
 
 They are made from one desired-state file, pushed, edited, revoked from, deleted; keys of accounts and of the
 operator are rotated by rolling restarts; and clients are at work all the time.
@@ -182,7 +182,9 @@ def at_work(cli: Cli, cluster: Cluster, user: str, *accounts: str) -> Iterator[l
         yield [all_of_them.enter_context(Work(urls, folder / name / f"{user}.creds")) for name in accounts]
 
 
-def test_the_natural_whole(system: Cli, nats_cluster: StartCluster) -> None:
+def test_clients_of_a_cluster_are_served_through_edits_and_rotations(
+    system: Cli, nats_cluster: StartCluster
+) -> None:
     cli = system
     path = desired(cli, tenants=TENANTS)
     cli.ok("apply", path)
