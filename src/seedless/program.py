@@ -44,8 +44,16 @@ def program_digest(folder: Path = _PACKAGE) -> str:
     whole = hashlib.sha256()
     for name in names:
         digest = hashlib.sha256((folder / os.fsdecode(name)).read_bytes()).hexdigest()
-        whole.update(f"{digest}  ".encode() + name + b"\n")
+        whole.update(_line(digest, name))
     return whole.hexdigest()
+
+
+def _line(digest: str, name: bytes) -> bytes:
+    """Return the line that `sha256sum` prints, in which a name cannot pass for a second line."""
+    escaped = name
+    for plain, written in ((b"\\", rb"\\"), (b"\n", rb"\n"), (b"\r", rb"\r")):
+        escaped = escaped.replace(plain, written)
+    return (b"" if escaped == name else b"\\") + digest.encode() + b"  " + escaped + b"\n"
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -73,12 +81,13 @@ def examine_program(
     known = os.environ if environment is None else environment
     folder = Path(sysconfig.get_path("purelib")) if packages is None else packages
     count = len(list(distributions(path=[str(folder)])))
+    known_places = tuple(sys.path if places is None else places)
     return (
         _row("digest", tool()),
         _row("other packages", f"{count} in {folder}, sha256 {program_digest(folder)}"),
         _redirected(known),
-        _started(folder),
-        _elsewhere(sys.path if places is None else places, folder),
+        _started((folder, *map(Path, known_places))),
+        _elsewhere(known_places, folder),
         _bytecode(),
     )
 
@@ -92,12 +101,14 @@ def _redirected(environment: Mapping[str, str]) -> ReadinessRow:
     return _row("variables of Python", found, CheckStatus.PROBLEM, advice)
 
 
-def _started(folder: Path) -> ReadinessRow:
+def _started(folders: Iterable[Path]) -> ReadinessRow:
     """Return the row about code that Python runs before this program: customizations, and `.pth` files."""
     modules = [sys.modules.get(name) for name in ("sitecustomize", "usercustomize")]
     found = [str(getattr(module, "__file__", module)) for module in modules if module is not None]
-    for path in sorted(folder.glob("*.pth")):
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    # The folder of a user's packages is a place of modules too, and may have nothing but such a file.
+    for path in sorted({path for folder in folders for path in folder.glob("*.pth")}):
+        # Python ignores a byte order mark, since 3.13.
+        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
         # The rule of `site`: such a line is run, and every other one is a place of modules.
         if any(line.startswith(("import ", "import\t")) for line in lines):
             found.append(str(path))
@@ -124,7 +135,7 @@ def _has_modules(place: Path) -> bool:
         return True
     try:
         paths = [path for path in place.iterdir() if path != _PACKAGE]
-        return any(path.suffix in _IMPORTABLE or (path / "__init__.py").exists() for path in paths)
+        return any(path.suffix in _IMPORTABLE or any(path.glob("__init__.*")) for path in paths)
     except OSError:
         return False
 

@@ -44,6 +44,8 @@ def test_coreutils_compute_the_digest_of_any_folder(package: Path, tmp_path: Pat
     (package / "linked").symlink_to(tmp_path / "elsewhere")
     (package / "é.py").symlink_to(tmp_path / "elsewhere/module.py")
     (package / "gone.py").symlink_to(tmp_path / "nothing")
+    for name in ("two\nlines.py", "back\\slash.py", "carriage\rreturn.py"):
+        (package / name).write_text("z = 3\n")
     (package / "__pycache__").mkdir()
     (package / "__pycache__/a.pyc").write_bytes(b"\0")
     done = subprocess.run(["sh", "-c", COREUTILS], cwd=package, capture_output=True, text=True, check=True)
@@ -103,6 +105,30 @@ def test_a_line_that_is_run_at_the_start_is_named_with_its_file(package: Path) -
     (package / "evil.pth").write_text("import os; os.system('true')\n")
     row = rows(package)["code at the start"]
     assert (str(package / "evil.pth") in row.found, row.status) == (True, CheckStatus.NOTE)
+
+
+@pytest.mark.parametrize("name", ["__init__.pyc", "__init__.cpython-311-x86_64-linux-gnu.so"])
+def test_a_package_without_a_source_is_a_module_from_elsewhere(
+    package: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "bin/msgspec").mkdir(parents=True)
+    (tmp_path / "bin/msgspec" / name).write_bytes(b"\0")
+    row = rows(package, places=[str(tmp_path / "bin")])["other places of modules"]
+    assert (row.found, row.status) == (str(tmp_path / "bin"), CheckStatus.NOTE)
+
+
+def test_a_line_that_is_run_at_the_start_is_found_in_every_place_of_modules(
+    package: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "user").mkdir()
+    (tmp_path / "user/evil.pth").write_text("import os\n")
+    row = rows(package, places=[str(tmp_path / "user")])["code at the start"]
+    assert (str(tmp_path / "user/evil.pth") in row.found, row.status) == (True, CheckStatus.NOTE)
+
+
+def test_a_byte_order_mark_does_not_hide_a_line_that_is_run_at_the_start(package: Path) -> None:
+    (package / "evil.pth").write_bytes(b"\xef\xbb\xbfimport os\n")
+    assert str(package / "evil.pth") in rows(package)["code at the start"].found
 
 
 def test_bytecode_that_python_takes_for_a_source_is_covered_by_no_digest_and_is_reported(
