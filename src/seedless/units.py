@@ -169,7 +169,7 @@ def parse_number(text: str) -> int:
     """
     match = re.fullmatch(NUMBER_PATTERN, text, re.ASCII)
     if not match or (match[5] and not match[4]) or (match[1] and (match[4] or match[6])):
-        raise ValueError(f"{text!a} is no number: write 512, 10K, 4MiB, 1.5G or -1 for no limit")
+        raise ValueError(f"{text!a} is not a number: write 512, 10K, 4MiB, 1.5G or -1 for no limit")
     sign, whole, part, unit, binary, _ = match.groups()
     factor: int = (1024 if binary else 1000) ** _POWERS[unit.upper()]
     number = _scaled(text, whole, part or "", factor)

@@ -199,10 +199,11 @@ MISTAKES = {
     ),
     "no name": (["account", "add"], "missing argument 'NAME'", "seedless account add --help"),
     "a wrong size": (["account", "add", "X", "--js-disk-storage", "3X"],
-                     "invalid value for '--js-disk-storage': '3X' is no number: write 512, 10K, 4MiB, 1.5G",
+                     ("invalid value for '--js-disk-storage': '3X' is not a number: "
+                      "write 512, 10K, 4MiB, 1.5G"),
                      "seedless account add --help"),
     "a wrong time": (["account", "add", "X", "--expiry", "soon"],
-                     "invalid value for '--expiry': \"soon\" is no time",
+                     "invalid value for '--expiry': \"soon\" is not a time",
                      "seedless account add --help"),
     "no key and no name": (["account", "add", "X", "-k", "xyz"], 'there is no key of an account called "xyz"',
                            "seedless key list shows the names"),

@@ -365,7 +365,10 @@ WRONG = {
         "[accounts.A]\nlimit = {}",
         "accounts.A.limit: nothing is known by this name, did you mean limits?",
     ),
-    "a wrong unit": ('accounts.A.limits.data = "X"', "accounts.A.limits.data: 'X' is no number: write 512"),
+    "a wrong unit": (
+        'accounts.A.limits.data = "X"',
+        "accounts.A.limits.data: 'X' is not a number: write 512",
+    ),
     "a wrong type": (
         "accounts.A.limits.conn = true",
         "accounts.A.limits.conn: expected a whole number, found true",
@@ -416,7 +419,7 @@ WRONG = {
     ),
     "a span where a date belongs": (
         'accounts.A.revocations."*" = "30d"',
-        'accounts.A.revocations.*: "30d" is no time: write 2027-01-31',
+        'accounts.A.revocations.*: "30d" is not a time: write 2027-01-31',
     ),
     "renewal of what has no validity": (
         'accounts.A.users.u = { exp = 2027-01-31, renew = "3d" }',

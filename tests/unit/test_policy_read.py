@@ -133,9 +133,13 @@ def test_the_operator_alone_is_a_policy() -> None:
         pytest.param(
             FIRST + "[limits.account]\nconn = true", "limits.account.conn is not a number", id="true"
         ),
-        pytest.param(FIRST + '[limits.account]\nconn = "1X"', "limits.account.conn is no number", id="count"),
-        pytest.param(FIRST + '[limits.user]\ndata = "1X"', "limits.user.data is no number", id="a size"),
-        pytest.param(FIRST + '[limits.user]\ndata = "9999999T"', "limits.user.data is no number", id="huge"),
+        pytest.param(
+            FIRST + '[limits.account]\nconn = "1X"', "limits.account.conn is not a number", id="count"
+        ),
+        pytest.param(FIRST + '[limits.user]\ndata = "1X"', "limits.user.data is not a number", id="a size"),
+        pytest.param(
+            FIRST + '[limits.user]\ndata = "9999999T"', "limits.user.data is not a number", id="huge"
+        ),
         pytest.param(
             FIRST + "[limits.user]\nconn = 1", "limits.user.conn is no key", id="a limit of accounts"
         ),

@@ -185,7 +185,7 @@ class LostKeys:
                 f"the inventory has no key on the token {shown(str(token))}"
                 if token != KeyUri()
                 else "no token is named",
-                "name the one that is lost with --token; seedless key list shows what is where",
+                "name the lost token with --token; seedless key list shows the tokens",
             )
         _require_one_token(
             place for item in entries for place in item.places_left if token.covers(place.token)

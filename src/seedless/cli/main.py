@@ -88,14 +88,14 @@ _SECTIONS = {
 _HELP = """Sign NATS claim JWTs with keys that stay on a PKCS#11 token.
 
 \b
-A first walk:
+The first steps:
   seedless token init --softhsm --label ACME
   seedless operator add ACME --sys
   seedless account add ORDERS
   seedless user add -a ORDERS app
   seedless server config --mem-resolver -o trust.conf
 
-The pages: seedless docs. A command of nsc is answered with the one here.
+Read the pages with: seedless docs. A command of nsc prints the command that does the same here.
 """
 
 

@@ -36,7 +36,9 @@ def moment(text: str) -> Moment:
     try:
         found.at(0)
     except (ValueError, OverflowError):
-        raise ValueError(f"{quoted(text)} is no time: write 30d, 12h, 1y, 2027-01-31 or 0 for none") from None
+        raise ValueError(
+            f"{quoted(text)} is not a time: write 30d, 12h, 1y, 2027-01-31 or 0 for none"
+        ) from None
     return found
 
 

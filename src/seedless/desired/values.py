@@ -177,7 +177,7 @@ DURATION = Value(
     },
 )
 
-_NO_MOMENT = "is no time: write 2027-01-31, 2027-01-31T12:00:00Z, Unix seconds, or 0 for none"
+_NO_MOMENT = "is not a time: write 2027-01-31, 2027-01-31T12:00:00Z, Unix seconds, or 0 for none"
 
 
 def _moment(value: Any) -> int:  # noqa: ANN401 - what a file holds

@@ -180,7 +180,7 @@ def limit(value: object) -> int:
     except InvalidValue:
         raise
     except ValueError as error:
-        raise InvalidValue(f"is no number: {error}") from error
+        raise InvalidValue(f"is not a number: {error}") from error
 
 
 def longest(value: object) -> int:

@@ -11,7 +11,7 @@ _COMMANDS = {
     "list": ("show", "List the accounts; exit 3 when one is damaged."),
     "delete": ("delete", "Delete the account NAME and its users from the store."),
     "rename": ("delete", "Rename the account OLD to NEW."),
-    "export": ("export", "Edit the exports of an account, and revoke leave for them."),
+    "export": ("export", "Edit the exports of an account, and revoke activations."),
     "import": ("import_", "Edit the imports of an account."),
     "mapping": ("mapping", "Edit the mappings of an account."),
     "signing-key": ("signing_key", "Edit the signing keys of an account, and their scopes."),

@@ -78,7 +78,7 @@ _target_option = click.option(
 
 @group()
 def export() -> None:
-    """Edit the exports of an account, and revoke leave for them."""
+    """Edit the exports of an account, and revoke activations."""
 
 
 @export.command()

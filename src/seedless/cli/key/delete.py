@@ -32,13 +32,13 @@ def delete(
 ) -> None:
     """Delete a key from its token, for good.
 
-    Its name has to be typed, or is given with --name; --yes leaves it out. Refused while a jwt of a store
-    that has not expired is about the key, was signed by it, or lets it sign: first put others in their place.
+    Type the name of the key to confirm, or give it with --name; --yes asks for nothing. Refused while the
+    store has a jwt, not expired, that is about the key, was signed by it, or lets it sign: replace it first.
 
-    With --lost the token is gone, and none is opened: the place of the key there is taken out of the
-    inventory, or marked as lost where it is the last one and a jwt still names the key. Without a KEY
-    that is done with all keys of the token that --token names; its label is typed instead of a name. Nothing
-    signs there any more, and no key there counts as a spare; key register takes it back.
+    With --lost no token is opened, and only the inventory changes: the entry of the key on the lost token is
+    removed, or marked as lost where it is the last one and a jwt still names the key. Without KEY, that
+    is done for all keys of --token, and the token's label is typed. Nothing signs with a lost key, and it
+    does not count as a spare; key register undoes it.
 
     \b
     Example:

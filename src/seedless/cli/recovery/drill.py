@@ -39,7 +39,7 @@ def drill(
 ) -> int:
     """Play the loss of a token, or of a file, on a copy.
 
-    A file is the inventory, the store or the ledger. Printed is what can be issued again, by which keys and
+    A file is the inventory, the store or the ledger. It reports what can be issued again, by which keys and
     commands, what servers must change, and who must act. The accounts and a user of each are planned without
     the lost keys, and judged by rules and policy. With --sign the tokens that are left sign them, which
     proves that they can: unplug the one that is meant to be lost. A lost inventory is registered anew on the
