@@ -225,7 +225,7 @@ def test_a_server_that_reports_nothing_is_named_and_nothing_counts_as_done(
     cli.ok("account", "add", "LATER")
     cluster.servers[2].process.send_signal(signal.SIGSTOP)
     try:
-        done = cli.run("push", "LATER", "--url", cluster.url, "--timeout", "0.5")
+        done = cli.run("push", "LATER", "--url", cluster.url, "--timeout", "3")
     finally:
         cluster.servers[2].process.send_signal(signal.SIGCONT)
     assert (done.code, "2 of 3 servers answered (n0, n1): n2 did not" in done.err) == (1, True)
