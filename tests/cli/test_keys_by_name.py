@@ -64,6 +64,14 @@ def test_the_role_of_a_scope_goes_before_the_name_of_a_key(acme: Cli) -> None:
     assert issuer == keys_of(acme)["account ORDERS reader"]
 
 
+def test_the_word_for_a_new_key_is_never_the_name_of_one(acme: Cli) -> None:
+    acme.ok("account", "add", "generate")
+    acme.ok("account", "edit", "ORDERS", "--sk", "generate")
+    [listed] = acme.ok("account", "signing-key", "list", "-a", "ORDERS", "--json").data["signing_keys"]
+    keys = keys_of(acme)
+    assert listed["key"] == keys["account ORDERS signing"] != keys["account generate"]
+
+
 def test_a_name_of_several_keys_ends_in_a_sentence_with_the_candidates(acme: Cli) -> None:
     acme.ok("account", "add", "ACME")
     keys = keys_of(acme)

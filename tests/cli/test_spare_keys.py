@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,20 @@ def test_the_place_on_a_lost_token_is_taken_out_by_its_name(cli: Cli, spare: pyt
     assert [(cli.token.serial in lost["uri"], lost["state"]) for lost in told] == [(True, "removed")]
     (row,) = cli.ok("key", "list", "--json").data["keys"]
     assert (spare.serial in row["uri"], row["spares"]) == (True, [])
+
+
+def test_a_key_that_is_lost_on_one_token_is_lost_when_the_other_one_is(
+    cli: Cli, spare: pytest_softhsm.Token
+) -> None:
+    path = cli.store / "keyring.json"
+    inventory = json.loads(path.read_text())
+    inventory["keys"][KEY]["lost_at"] = 900
+    path.write_text(json.dumps(inventory))
+    words = ("key", "delete", KEY, "--lost", "--name", "ACME", "--token", spare.uri)
+    [lost] = cli.ok(*words, "--json").data["lost"]
+    assert (lost["state"], lost["left"]) == ("lost", [])
+    entry = json.loads(path.read_text())["keys"][KEY]
+    assert (entry["lost_at"], entry["spares"][0]["lost_at"] > 900) == (900, True)
 
 
 def test_the_keys_of_a_lost_token_are_marked_and_everything_follows(

@@ -64,6 +64,11 @@ def _key(workspace: Workspace, name: object, account: object) -> object:
     text, is_in = str(name), account if isinstance(account, str) else None
     if not name.may_be_role:
         return key_names.key_named(workspace, text, name.role)
-    if not key_names.keys_named(workspace, text) or text in offered_names.roles(workspace, is_in):
+    if not key_names.keys_named(workspace, text):
+        return text
+    from seedless.app.signing_keys import GENERATE  # only for the name of a key
+
+    # An account may be called as the word for a new key, and must not get the place of that.
+    if text == GENERATE or text in offered_names.roles(workspace, is_in):
         return text
     return str(key_names.key_named(workspace, text))

@@ -141,7 +141,7 @@ class LostPlace(msgspec.Struct, frozen=True, kw_only=True):
     """A key of a token that is lost: its name, and the URI of its place there.
 
     The place `is_needed`, and marked as lost, where it is the last one and a jwt still names the key; else it
-    is taken out of the inventory. `left` are the other places of the key.
+    is taken out of the inventory. `left` are the other places of the key that are not lost.
     """
 
     public_key: PublicKey
@@ -198,16 +198,19 @@ class LostKeys:
         needed, damaged = _needed(self._workspace, [entry.public_key for entry in entries])
         for entry in entries:
             meant = _meant(self._workspace, entry)
-            left = tuple(place for place in entry.places if place not in meant)
+            left = tuple(place for place in entry.places_left if place not in meant)
             # A jwt that cannot be read may need it: it is marked then, which loses nothing.
             is_needed = not left and bool(needed[entry.public_key] or damaged)
-            marked = [msgspec.structs.replace(place, lost_at=place.lost_at or now) for place in meant]
-            stays = left or (marked if is_needed else ())
+            marked = [
+                msgspec.structs.replace(place, lost_at=place.lost_at or now) if place in meant else place
+                for place in entry.places
+            ]
+            stays = tuple(place for place in entry.places if place not in meant) if left else marked
             name = entry.name or str(entry.public_key)
             lost = LostPlace(
                 public_key=entry.public_key, name=name, uri=meant[0].uri, is_needed=is_needed, left=left
             )
-            yield lost, entry.at_places(stays) if stays else None
+            yield lost, entry.at_places(stays) if left or is_needed else None
 
     def run(self, *, name: str | None = None, dry_run: bool = False) -> tuple[LostPlace, ...]:
         """Write it into the inventory, and return what was; with *dry_run* only what would be.
