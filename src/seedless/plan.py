@@ -278,7 +278,7 @@ def issuing_key(
         if wanted != parent.sub:
             raise UsageError(
                 f"{quoted(wanted)} is no key of {parent.body.kind} {shown(parent.name)}, nor the role of one",
-                "name its identity, one of its signing keys, or a role",
+                "name its identity key, one of its signing keys, or a role; seedless key list shows the keys",
             )
         return PublicKey.parse(wanted)
     plain = [entry for entry in entries if isinstance(entry, str) and entry in known]

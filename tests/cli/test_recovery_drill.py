@@ -50,12 +50,12 @@ def test_the_loss_of_the_first_token_is_survived_and_costs_a_restart(
     assert told["people"] == [
         f'who has the token "{spare.label}" and its PIN',
         "whoever initialises another token",
-        "whoever pushes: with the creds of a system user, from where the token was not",
+        "whoever pushes: with the creds of a system user, kept apart from the token",
         "whoever runs the servers",
     ]
     assert [sentence.partition(":")[0] for sentence in told["stolen"]] == [
         "restart the servers at once",
-        "look for accounts that nobody here has signed",
+        "look for accounts that none of you signed",
         f"account ORDERS is the key {named['ORDERS']}",
         f"account SYS is the key {named['SYS']}",
     ]

@@ -47,7 +47,7 @@ __all__ = ["LOSSES", "Drill", "DrillStep", "LostKey", "play"]
 LOSSES = ("inventory", "store", "ledger")
 """What can be lost beside a token."""
 
-_PUSH = "whoever pushes: with the creds of a system user, from where the token was not"
+_PUSH = "whoever pushes: with the creds of a system user, kept apart from the token"
 _SERVERS = "whoever runs the servers"
 _NEW_TOKEN = "whoever initialises another token"
 
@@ -368,7 +368,7 @@ class _Loss:
         claims = self.operator.claims
         if any(self._is_lost(key) for key in (claims.sub, *claims.body.signing_keys)):
             yield "restart the servers at once: until then they accept accounts that the operator's keys sign"
-            yield "look for accounts that nobody here has signed: seedless pull --all --dry-run"
+            yield "look for accounts that none of you signed: seedless pull --all --dry-run"
         for account in self.accounts:
             name, key = shown(account.claims.name), account.claims.sub
             signing = [signing_key(entry) for entry in account.claims.body.signing_keys]

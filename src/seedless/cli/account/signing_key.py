@@ -26,7 +26,7 @@ _sk_option = click.option(
     default=GENERATE,
     type=KEY_OR_ROLE,
     metavar="generate|KEY",
-    help="Create the key on a token, or take this [default: created].",
+    help="Create the key on a token, or use this [default: created].",
 )
 _role_option = click.option("--role", metavar="NAME", help="The role, by which --issuer names the scope.")
 _description_option = click.option("--description", help="What the scope is for.")

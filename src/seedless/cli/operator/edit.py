@@ -57,7 +57,7 @@ def signing_key_() -> None:
     default=GENERATE,
     type=KEY_OR_ROLE,
     metavar="generate|KEY",
-    help="Create it on a token, or take this [default: created].",
+    help="Create it on a token, or use this [default: created].",
 )
 @edit_options
 def add(workspace: CommandWorkspace, *, sk: str) -> EditPreview:
