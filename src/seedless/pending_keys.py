@@ -146,18 +146,18 @@ class KeyCreation:
         pending: list[PendingKey] = []
         unknown: list[PendingKey] = []
         found: dict[NewKey, KeyEntry] = {}
-        for item in load(self._root):
-            entry = registered.get(item.uri)
-            if not self._is_here(item):
-                pending.append(item)
+        for intent in load(self._root):
+            entry = registered.get(intent.uri)
+            if not self._is_here(intent):
+                pending.append(intent)
             elif entry is None:
-                unknown.append(item)
-            elif item.until == "reported":
-                pending.append(item)
+                unknown.append(intent)
+            elif intent.until == "reported":
+                pending.append(intent)
                 if until == "reported" and not self._is_used(entry.public_key):
-                    found[item.new_key] = entry
+                    found[intent.new_key] = entry
         finished = self._finished(unknown)
-        pending += [item for item in unknown if item in finished]
+        pending += [intent for intent in unknown if intent in finished]
         found |= {pending_key.new_key: entry for pending_key, entry in finished.items()}
         return pending, found, list(finished.values())
 

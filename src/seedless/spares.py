@@ -80,12 +80,14 @@ def backups(
     of their record (Unix seconds).
     """
     known = list(claims)
-    is_strict = any(isinstance(item.body, Operator) and item.body.strict_signing_key_usage for item in known)
+    is_strict = any(
+        isinstance(holder.body, Operator) and holder.body.strict_signing_key_usage for holder in known
+    )
     others: dict[str, set[str]] = {}
-    for item in known:
-        listed = [key for key, _ in _work(item, is_strict=is_strict)]
+    for holder in known:
+        listed = [key for key, _ in _work(holder, is_strict=is_strict)]
         for key in listed:
-            others.setdefault(key, set()).update(substitutes(key, item, is_strict=is_strict))
+            others.setdefault(key, set()).update(substitutes(key, holder, is_strict=is_strict))
     wanted = [entry.public_key for entry in inventory] if keys is None else keys
     return {key: _backup(key, inventory, others.get(str(key), ()), recorded) for key in wanted}
 

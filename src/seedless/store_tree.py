@@ -153,13 +153,13 @@ def _exports(body: object) -> Iterator[TreeExchange]:
 
 
 def _imports(body: object) -> Iterator[TreeExchange]:
-    for item in body.imports if isinstance(body, Account) else ():
+    for entry in body.imports if isinstance(body, Account) else ():
         yield TreeExchange(
-            type=item.type,
-            subject=item.subject,
-            name=item.name,
-            private=bool(item.token),
-            account=item.account,
+            type=entry.type,
+            subject=entry.subject,
+            name=entry.name,
+            private=bool(entry.token),
+            account=entry.account,
         )
 
 
@@ -287,16 +287,16 @@ def _outside(root: TreeNode) -> dict[str, str]:
     inside = {node.subject for node in root.children}
     # A dictionary, to keep the order: the same store gives the same diagram, which people keep under
     # version control.
-    outside = {item.account: None for node in root.children for item in node.imports}
+    outside = {entry.account: None for node in root.children for entry in node.imports}
     return {key: f"x{number}" for number, key in enumerate(key for key in outside if key not in inside)}
 
 
 def _import_edges(root: TreeNode, ids: Mapping[int, str]) -> Iterator[tuple[str, str, str]]:
     places = {node.subject: ids[id(node)] for node in root.children} | _outside(root)
     for node in root.children:
-        for item in node.imports:
-            activation = ", by activation" if item.private else ""
-            yield places[item.account], ids[id(node)], f"{item.type} {item.subject}{activation}"
+        for entry in node.imports:
+            activation = ", by activation" if entry.private else ""
+            yield places[entry.account], ids[id(node)], f"{entry.type} {entry.subject}{activation}"
 
 
 def _mermaid_class(node: TreeNode) -> str:

@@ -242,7 +242,7 @@ class Mappings:
         new = WeightedMapping(subject=target, weight=weight or 0, cluster=cluster)
 
         def change(targets: Targets) -> Targets:
-            if any((item.subject, item.cluster) == (target, cluster) for item in targets):
+            if any((existing.subject, existing.cluster) == (target, cluster) for existing in targets):
                 raise UsageError(
                     f"{quoted(source)} goes to {quoted(target)} already",
                     "seedless account mapping edit changes it",
@@ -307,7 +307,7 @@ class Mappings:
                     f"account {quoted(account)} does not map {quoted(source)}", f"it maps: {there}"
                 )
             targets = change(body.mappings.get(source, ()))
-            mappings = {item: to for item, to in body.mappings.items() if item != source or targets}
+            mappings = {subject: to for subject, to in body.mappings.items() if subject != source or targets}
             return replace(body, mappings=mappings | ({source: targets} if targets else {}))
 
         return edits.edit_account(self._workspace, account, changed, f"mapping of {source}", issuer)
@@ -315,10 +315,14 @@ class Mappings:
 
 def _chosen(source: str, targets: Targets, target: str | None, cluster: str) -> Targets:
     """Return those of *targets* that are meant, one or all of a cluster; raise `UsageError` for none."""
-    found = tuple(item for item in targets if target in {None, item.subject} and cluster == item.cluster)
+    found = tuple(
+        mapping for mapping in targets if target in {None, mapping.subject} and cluster == mapping.cluster
+    )
     if found:
         return found
-    there = ", ".join(f"{item.subject}{f' in {item.cluster}' if item.cluster else ''}" for item in targets)
+    there = ", ".join(
+        f"{mapping.subject}{f' in {mapping.cluster}' if mapping.cluster else ''}" for mapping in targets
+    )
     where = f" in cluster {quoted(cluster)}" if cluster else ""
     goes = "goes nowhere" if target is None else f"does not go to {quoted(target)}"
     raise UsageError(f"{quoted(source)} {goes}{where}", f"it goes to: {there}")

@@ -132,7 +132,7 @@ def _keys(workspace: Workspace, account: str, members: CalloutMembers) -> Callou
     users = tuple(user_key(workspace, account, user) for user in members.users)
     if EVERYONE in users:
         raise UsageError("not everyone can be a user of the service", "name its users")
-    accounts = tuple(account_or_everyone(workspace, item) for item in members.accounts)
+    accounts = tuple(account_or_everyone(workspace, name) for name in members.accounts)
     return CalloutMembers(users=users, accounts=accounts)
 
 

@@ -306,7 +306,7 @@ class Delegations:
         before = edits.stored(workspace, (account,))
         recorded = self._of(before.claims.sub)
         gone = [_named(recorded, before.claims, str(key)) for key in keys]
-        gone = gone or [item for item in recorded.values() if item.until <= time]
+        gone = gone or [entry for entry in recorded.values() if entry.until <= time]
         valid = [key for key in gone if key.until > time]
         if valid and not now:
             raise UsageError(
@@ -396,7 +396,7 @@ class Delegations:
     def _of(self, account: str) -> dict[str, RecordedDelegation]:
         """Return what is recorded of *account* (key text)."""
         recorded = delegation.load(self._workspace.root)
-        return {key: item for key, item in recorded.items() if item.account == account}
+        return {key: entry for key, entry in recorded.items() if entry.account == account}
 
     def _recorded(self, key: str) -> RecordedDelegation:
         found = delegation.load(self._workspace.root).get(key)
@@ -423,9 +423,9 @@ class Delegations:
         """Return the delegated keys of *account* that are over, lost, or not listed any more."""
         now, listed = self._workspace.now, set(map(signing_key, account.body.signing_keys))
         return [
-            item
-            for key, item in self._of(account.sub).items()
-            if item.until <= now or key not in listed or self._is_lost(item)
+            delegated
+            for key, delegated in self._of(account.sub).items()
+            if delegated.until <= now or key not in listed or self._is_lost(delegated)
         ]
 
     def _remove_locks(self, gone: Sequence[RecordedDelegation]) -> None:
@@ -451,7 +451,7 @@ class Delegations:
     ) -> dict[Path, str | None]:
         """Return the files with *added* and without *gone*: the list, seeds, and entries of the key store."""
         known = delegation.load(self._workspace.root)
-        known = {key: item for key, item in known.items() if item not in gone}
+        known = {key: delegated for key, delegated in known.items() if delegated not in gone}
         known |= {str(key.public_key): key for key in added}
         store = self._workspace.store
         seeds = {Path(key.file): None for key in gone if key.file and _holds(Path(key.file), key)}
@@ -477,13 +477,13 @@ class Delegations:
     ) -> Iterator[ListedDelegation]:
         now = self._workspace.now
         entries = {signing_key(entry): entry for entry in account.body.signing_keys}
-        for key, item in recorded.items():
-            if item.account == account.sub:
-                state: State = "over" if item.until <= now else "ended" if item.ended else "active"
+        for key, delegated in recorded.items():
+            if delegated.account == account.sub:
+                state: State = "over" if delegated.until <= now else "ended" if delegated.ended else "active"
                 yield ListedDelegation(
-                    public_key=item.public_key, account=name, role=item.role, until=item.until,
-                    state="lost" if state == "active" and self._is_lost(item) else state,
-                    is_listed=key in entries, file=item.file,
+                    public_key=delegated.public_key, account=name, role=delegated.role, until=delegated.until,
+                    state="lost" if state == "active" and self._is_lost(delegated) else state,
+                    is_listed=key in entries, file=delegated.file,
                 )  # fmt: skip
         for key, entry in entries.items():
             if key not in recorded and isinstance(entry, Scope) and is_delegated(entry):
@@ -560,7 +560,7 @@ def _named(
     """Return what is recorded of *key*, or what is known of one that only the account lists."""
     if key in recorded:
         return recorded[key]
-    entry = next((item for item in account.body.signing_keys if signing_key(item) == key), None)
+    entry = next((listed for listed in account.body.signing_keys if signing_key(listed) == key), None)
     if entry is None or not is_delegated(entry):
         raise UsageError(
             f"{quoted(key)} is no delegated key of account {shown(account.name)}",

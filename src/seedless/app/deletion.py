@@ -149,7 +149,7 @@ def _depending(workspace: Workspace, jwt: Jwt[object]) -> dict[str, list[str]]:
     others = [account.claims for account in workspace.readable_accounts() if account.claims.sub != key]
     return {
         "import from": [
-            other.name for other in others if any(item.account == key for item in other.body.imports)
+            other.name for other in others if any(entry.account == key for entry in other.body.imports)
         ],
         "place users by auth callout in": [
             other.name for other in others if key in other.body.authorization.allowed_accounts

@@ -66,7 +66,10 @@ class Exports:
             raise arguments.wrong_type("export", export, 'an Export(subject="…", type="stream")')
 
         def change(body: Account) -> Account:
-            if any((item.type, item.subject) == (export.type, export.subject) for item in body.exports):
+            if any(
+                (existing.type, existing.subject) == (export.type, export.subject)
+                for existing in body.exports
+            ):
                 raise UsageError(
                     f"account {quoted(account)} exports {export.type} {quoted(export.subject)} already",
                     "seedless account export edit changes it",
@@ -208,7 +211,7 @@ class Exports:
                     f"the export {quoted(subject)} has no revocation of {whose}",
                     "seedless account export revocations lists them",
                 )
-            left = {item: time for item, time in old.revocations.items() if item != key}
+            left = {user: time for user, time in old.revocations.items() if user != key}
             return with_export(body, old, replace(old, revocations=left))
 
         return edit_account(self._workspace, account, change, f"unrevoked {subject} for {target}", issuer)
@@ -258,7 +261,7 @@ class Imports:
         new = replace(new, account=source, type=kind)
 
         def change(body: Account) -> Account:
-            if any(_place(item) == _place(new) for item in body.imports):
+            if any(_place(existing) == _place(new) for existing in body.imports):
                 raise UsageError(
                     f"account {quoted(account)} imports {new.type} {quoted(new.subject)} from there already",
                     "seedless account import edit changes it",
@@ -287,7 +290,7 @@ class Imports:
         def changed(body: Account) -> Account:
             old = imported(account, body, subject, exporter, kind)
             new = change(old)
-            return replace(body, imports=tuple(new if item is old else item for item in body.imports))
+            return replace(body, imports=tuple(new if entry is old else entry for entry in body.imports))
 
         return edit_account(self._workspace, account, changed, f"import {subject}", issuer)
 
@@ -305,7 +308,7 @@ class Imports:
 
         def change(body: Account) -> Account:
             gone = imported(account, body, subject, exporter, kind)
-            return replace(body, imports=tuple(item for item in body.imports if item is not gone))
+            return replace(body, imports=tuple(entry for entry in body.imports if entry is not gone))
 
         return edit_account(self._workspace, account, change, f"import {subject} removed", issuer)
 
@@ -316,7 +319,7 @@ def _importers(workspace: Workspace, account: str, subject: str, what: str) -> t
     return tuple(
         Notice(f"account {shown(other.claims.name)} imports {shown(subject)}, and {what}")
         for other in workspace.readable_accounts()
-        if any((item.account, item.subject) == (key, subject) for item in other.claims.body.imports)
+        if any((entry.account, entry.subject) == (key, subject) for entry in other.claims.body.imports)
     )
 
 
@@ -444,13 +447,13 @@ def with_export(body: Account, old: Export, new: Export) -> Account:
 def imported(account: str, body: Account, subject: str, source: str | None, kind: str | None) -> Import:
     """Return the import of *subject*, the local or the remote one; raise `UsageError` for none or several."""
     fitting = [
-        item
-        for item in body.imports
-        if subject in {item.subject, item.local_subject or item.subject}
-        and source in {None, item.account}
-        and kind in {None, item.type}
+        entry
+        for entry in body.imports
+        if subject in {entry.subject, entry.local_subject or entry.subject}
+        and source in {None, entry.account}
+        and kind in {None, entry.type}
     ]
-    exact = [item for item in fitting if subject == (item.local_subject or item.subject)]
+    exact = [entry for entry in fitting if subject == (entry.local_subject or entry.subject)]
     if not fitting:
         raise UsageError(
             f"account {quoted(account)} has no such import of {quoted(subject)}",
@@ -472,6 +475,6 @@ def exported_kind(workspace: Workspace, source: str, subject: str) -> Kind:
     return "service" if kinds == {"service"} else "stream"
 
 
-def _place(item: Import) -> tuple[str, str, str, str]:
+def _place(entry: Import) -> tuple[str, str, str, str]:
     """Return what an account has once: type, account, and both subjects of an import."""
-    return item.type, item.account, item.subject, item.local_subject or item.subject
+    return entry.type, entry.account, entry.subject, entry.local_subject or entry.subject

@@ -281,7 +281,7 @@ def _on(token: Token, public_key: PublicKey) -> Key:
         )
     # A key without a public object was found by a signature, and is on the token without those bytes.
     listed: list[Key] = token.keys()
-    found = [item for item in listed if (item.id, item.label) == (key.id, key.label)]
+    found = [candidate for candidate in listed if (candidate.id, candidate.label) == (key.id, key.label)]
     return found[0] if len(found) == 1 else key
 
 

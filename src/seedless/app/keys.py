@@ -481,13 +481,13 @@ def _seeds(
         curve = stored_seed(workspace.store, PublicKey.parse(xkey)) if xkey else None
         if curve is not None:
             yield owner, name, curve
-        for item in [user] if user else workspace.store.children(name):
-            jwt = workspace.user(name, item)
+        for user_name in [user] if user else workspace.store.children(name):
+            jwt = workspace.user(name, user_name)
             key = _user_seed(
-                workspace, jwt, workspace.store.creds_path(name, item), workspace.creds(name, item)
+                workspace, jwt, workspace.store.creds_path(name, user_name), workspace.creds(name, user_name)
             )
             if key is not None:
-                yield jwt, f"{name}/{item}", key
+                yield jwt, f"{name}/{user_name}", key
 
 
 def _user_seed(workspace: Workspace, jwt: Jwt[object], path: Path, creds: str | None) -> SoftwareKey | None:

@@ -503,7 +503,7 @@ class Workspace:
                 wanted.add(body.issuer_account)
             elif isinstance(body, Operator):
                 wanted.add(body.system_account)
-        wanted -= {"", *(item.sub for item in claims)}
+        wanted -= {"", *(account.sub for account in claims)}
         accounts = [jwt for jwt in (self.readable_accounts() if wanted else ()) if jwt.claims.sub in wanted]
         return (self.operator(), *accounts)
 

@@ -164,7 +164,7 @@ def _newest(review_context: ReviewContext) -> NewestJwt | None:
     plan, book = review_context.plan, review_context.book
     jwts = [*plan.around, *(change.replaces for change in plan.changes if change.replaces)]
     known = book.subjects.items() if book else ()
-    others = [NewestJwt(f"the jwt of {sub} in the ledger", sub, item.issued_at) for sub, item in known]
+    others = [NewestJwt(f"the jwt of {sub} in the ledger", sub, last.issued_at) for sub, last in known]
     # The preparation too: a clock that is behind it is slow, even where the store is empty.
     others.append(NewestJwt("the request", "", plan.prepared_at))
     return NewestJwt.of(jwts, others, without=review_context.reset_time)

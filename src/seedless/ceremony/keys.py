@@ -125,7 +125,7 @@ def read_statement(text: object, where: str) -> CeremonyKey:
 
 def require_other_witnesses(made: Iterable[CeremonyKey], witnesses: Iterable[PublicKey]) -> None:
     """Raise `UsageError` for a witness that is one of the keys *made*: what signs cannot confirm itself."""
-    own = {item.public_key.raw for item in made}
+    own = {created.public_key.raw for created in made}
     for key in witnesses:
         if key.raw in own:
             raise UsageError(
@@ -192,9 +192,9 @@ def reported_keys(transcripts: Iterable[CeremonyResult]) -> tuple[ReportedKey, .
         at = 0
         for entry in read.entries:
             at = max(at, _at(entry))
-            item = _key(entry, at)
-            if item is not None and at >= found.get(str(item.public_key), item).at:
-                found[str(item.public_key)] = item
+            stated = _key(entry, at)
+            if stated is not None and at >= found.get(str(stated.public_key), stated).at:
+                found[str(stated.public_key)] = stated
     return tuple(found[key] for key in sorted(found))
 
 

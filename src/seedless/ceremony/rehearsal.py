@@ -55,23 +55,27 @@ class KeyMapping:
         body = msgspec.json.decode(changed, type=type(claims.body))
         if isinstance(body, Account):
             imports = tuple(
-                msgspec.structs.replace(item, token=self.jwt(jwt.read(item.token)).text if item.token else "")
-                for item in body.imports
+                msgspec.structs.replace(
+                    entry, token=self.jwt(jwt.read(entry.token)).text if entry.token else ""
+                )
+                for entry in body.imports
             )
             body = msgspec.structs.replace(body, imports=imports)
         return msgspec.structs.replace(
             claims, sub=self.text(claims.sub), aud=self.text(claims.aud), body=body
         )
 
-    def draft(self, item: Draft[object] | Jwt[object]) -> Draft[object]:
-        """Return what *item* states, by the placeholder key of its issuer, at the same time."""
-        return draft(self.claims(item.claims), self.key(item.issuer), item.issued_at)
+    def draft(self, original: Draft[object] | Jwt[object]) -> Draft[object]:
+        """Return what *original* states, by the placeholder key of its issuer, at the same time."""
+        return draft(self.claims(original.claims), self.key(original.issuer), original.issued_at)
 
-    def jwt(self, item: Jwt[Any]) -> Jwt[Any]:
-        """Return *item* signed by the placeholder key of its issuer; or unchanged without one."""
-        again = self.draft(item)
-        is_same = again.issuer == item.issuer and item.text.startswith(f"{again.signing_input.decode()}.")
-        return item if is_same else self.sign(again)
+    def jwt(self, original: Jwt[Any]) -> Jwt[Any]:
+        """Return *original* signed by the placeholder key of its issuer; or unchanged without one."""
+        again = self.draft(original)
+        is_same = again.issuer == original.issuer and original.text.startswith(
+            f"{again.signing_input.decode()}."
+        )
+        return original if is_same else self.sign(again)
 
     def request(self, original: CeremonyRequest) -> CeremonyRequest:
         """Return the request of the rehearsal."""
@@ -107,10 +111,10 @@ class KeyMapping:
 def signers(request: CeremonyRequest) -> tuple[PublicKey, ...]:
     """Return the keys that have signed what is in *request* or are to sign, operators' and accounts'."""
     found = dict.fromkeys(request.issuers)
-    for item in _current_jwts(request):
-        found[item.issuer] = None
-        if isinstance(item.claims.body, Account):
-            found |= {read.issuer: None for read in _activations(item.claims)}
+    for current in _current_jwts(request):
+        found[current.issuer] = None
+        if isinstance(current.claims.body, Account):
+            found |= {read.issuer: None for read in _activations(current.claims)}
     for change in request.plan.changes:
         if isinstance(change.draft.claims.body, Account):
             found |= {read.issuer: None for read in _activations(change.draft.claims)}
@@ -119,7 +123,9 @@ def signers(request: CeremonyRequest) -> tuple[PublicKey, ...]:
 
 def review_context_of(request: CeremonyRequest, policy: Policy, now: int) -> ReviewContext:
     """Return the review context of a rehearsal: a ledger with what *request* brings, and today's clock."""
-    subjects = {item.claims.sub: LastJwt.of(item) for item in _current_jwts(request) if is_kept(item)}
+    subjects = {
+        current.claims.sub: LastJwt.of(current) for current in _current_jwts(request) if is_kept(current)
+    }
     ledger = Ledger({policy.operator: OperatorRecord(last=request.previous, subjects=subjects)})
     return ReviewContext(request=request, policy=policy, ledger=ledger, now=now, is_rehearsal=True)
 
@@ -135,4 +141,4 @@ def _current_jwts(request: CeremonyRequest) -> Iterator[Jwt[Any]]:
 
 
 def _activations(claims: Claims[Account]) -> Iterator[Jwt[Any]]:
-    yield from (jwt.read(item.token) for item in claims.body.imports if item.token)
+    yield from (jwt.read(entry.token) for entry in claims.body.imports if entry.token)

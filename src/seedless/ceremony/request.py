@@ -127,7 +127,7 @@ class CeremonyRequest:
         claims = [jwt.claims for jwt in self.plan.around]
         claims += [self.operator.claims] if self.operator is not None else []
         claims += [change.draft.claims for change in self.plan.changes]
-        return {item.sub: f"{item.body.kind} {item.name}" for item in claims if item.name}
+        return {claim.sub: f"{claim.body.kind} {claim.name}" for claim in claims if claim.name}
 
     @property
     def signers(self) -> frozenset[bytes]:
@@ -138,9 +138,9 @@ class CeremonyRequest:
         claims = [change.draft.claims for change in self.plan.changes]
         claims += [around.claims for around in (self.operator, *self.plan.around) if around is not None]
         found = {key.raw for key in self.issuers}
-        for item in claims:
-            if isinstance(item.body, Operator):
-                for text in (item.sub, *item.body.signing_keys):
+        for claim in claims:
+            if isinstance(claim.body, Operator):
+                for text in (claim.sub, *claim.body.signing_keys):
                     with contextlib.suppress(BadKey):  # the rules have a finding for it
                         found.add(PublicKey.parse(text).raw)
         return frozenset(found)

@@ -56,7 +56,7 @@ def print_lint(workspace: CommandWorkspace, report: LintReport, *, strict: bool)
         "looked_at": report.looked_at,
         "nats_server": report.nats_server,
         "findings": [finding.data() for finding in report.findings],
-        "waived": [item.data() for item in report.waived],
+        "waived": [waived.data() for waived in report.waived],
     }
     found = ", ".join(f"{_plural(n, str(severity))}" for severity, n in report.counted.items() if n)
     summary = f"{_plural(report.looked_at, 'file')} looked at: {found or 'nothing found'}"

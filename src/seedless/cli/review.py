@@ -112,12 +112,12 @@ def show_reset_times(plan: Plan, workspace: CommandWorkspace) -> None:
     found = reset_times(workspace, plan)
     if found:
         printing.report(f"this clock reads {moment(workspace.now)}")
-    for item in found:
-        printing.report(click.style(f"time of {shown(item.title)}", bold=True))
-        printing.report(f"  in the store: {moment(item.stored)}")
-        printing.report(f"  in the ledger: {moment(item.recorded) if item.recorded else 'nothing'}")
+    for reset in found:
+        printing.report(click.style(f"time of {shown(reset.title)}", bold=True))
+        printing.report(f"  in the store: {moment(reset.stored)}")
+        printing.report(f"  in the ledger: {moment(reset.recorded) if reset.recorded else 'nothing'}")
         printing.report("  on servers: seedless push --diff shows it, for accounts")
-        printing.report(f"  to be signed: {moment(item.signed)}")
+        printing.report(f"  to be signed: {moment(reset.signed)}")
 
 
 def show_findings(workspace: CommandWorkspace, report: Report) -> None:
@@ -231,5 +231,5 @@ def plan_data(workspace: CommandWorkspace, made: Preview[object]) -> dict[str, o
         "files_removed": [str(path) for path in made.removed_files],
         "policy": workspace.policy.digest if workspace.policy else None,
         "findings": [finding.data() for finding in report.findings],
-        "lifted": [item.data() for item in report.waived],
+        "lifted": [waived.data() for waived in report.waived],
     }

@@ -108,7 +108,7 @@ def _branches(node: TreeNode, *, detail: bool) -> list[str]:
     leaves: list[tuple[str, list[str]]] = [(_key_line(key), []) for key in node.signing_keys]
     if detail:
         leaves += [(_exchange_line("export", export), []) for export in node.exports]
-        leaves += [(_exchange_line("import", item), []) for item in node.imports]
+        leaves += [(_exchange_line("import", entry), []) for entry in node.imports]
     leaves += [(_line(child), _branches(child, detail=detail)) for child in node.children]
     drawn = []
     for index, (line, below) in enumerate(leaves):

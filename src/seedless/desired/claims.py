@@ -172,13 +172,13 @@ def _body(desired: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in desired.items() if name not in _ELSEWHERE}
 
 
-def is_same(item: Claims[object], other: Claims[object]) -> bool:
+def is_same(current: Claims[object], other: Claims[object]) -> bool:
     """Return whether both would be signed as the same claims."""
-    if item == other:
+    if current == other:
         return True
-    if all(getattr(item.body, name, ()) == getattr(other.body, name, ()) for name in _SORTED):
+    if all(getattr(current.body, name, ()) == getattr(other.body, name, ()) for name in _SORTED):
         return False  # something else differs, which stays as it is
-    parts = [msgspec.structs.replace(claims, body=canonical(claims.body)) for claims in (item, other)]
+    parts = [msgspec.structs.replace(claims, body=canonical(claims.body)) for claims in (current, other)]
     return parts[0] == parts[1]
 
 

@@ -198,8 +198,8 @@ def _signing_key(
         return PublicKey.parse(scopes[0])
     held = {signing_key(entry) for entry in entries}
     ours, of_commands = f"{owner}/{name}", f"{owner} {name}"
-    named = (item for called in (ours, of_commands) for item in current.called.get((role, called), ()))
-    mine = (item for item in named if str(item) in held)
+    named = (key for called in (ours, of_commands) for key in current.called.get((role, called), ()))
+    mine = (key for key in named if str(key) in held)
     return next(mine, None) or _made(role, ours, current)
 
 

@@ -88,7 +88,7 @@ def _account(jwt: Jwt[Account], names: _NamesByKey, users: Mapping[str, Jwt[User
     body = jwt.claims.body
     made = {**_head(jwt.claims), **_body(body, Account.new(), "account")}
     if body.imports:
-        made["imports"] = [_import(item, names) for item in body.imports]
+        made["imports"] = [_import(entry, names) for entry in body.imports]
     authorization = _authorization(body, names, users)
     if authorization:
         made["authorization"] = authorization

@@ -331,18 +331,18 @@ def _export_effect(old: Export, new: Export) -> Effect:
     return together(effects)
 
 
-def _import_title(wording: Wording, item: Import) -> str:
-    return f"{item.type or 'unknown'} {word(item.subject)} from {wording.key(item.account)}"
+def _import_title(wording: Wording, entry: Import) -> str:
+    return f"{entry.type or 'unknown'} {word(entry.subject)} from {wording.key(entry.account)}"
 
 
-def _import_facts(item: Import) -> dict[str, str]:
+def _import_facts(entry: Import) -> dict[str, str]:
     found = {
-        "as": word(item.local_subject) if item.local_subject else "",
-        "to": word(item.to) if item.to else "",
-        "activation": f"jwt sha256 {digest(item.token)}" if item.token else "",
-        "connection information": "shared" if item.share else "",
-        "trace": "allowed" if item.allow_trace else "",
-        "name": word(item.name) if item.name else "",
+        "as": word(entry.local_subject) if entry.local_subject else "",
+        "to": word(entry.to) if entry.to else "",
+        "activation": f"jwt sha256 {digest(entry.token)}" if entry.token else "",
+        "connection information": "shared" if entry.share else "",
+        "trace": "allowed" if entry.allow_trace else "",
+        "name": word(entry.name) if entry.name else "",
     }
     return {name: text for name, text in found.items() if text}
 

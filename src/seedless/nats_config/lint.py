@@ -158,7 +158,7 @@ def waive(findings: Iterable[Finding], waivers_given: Collection[Waiver]) -> Rep
     """Return a report on *findings*, with those apart that a waiver is there for, each with its reason."""
     kept, waived = [], []
     for finding in findings:
-        waiver = next((item for item in waivers_given if _is_for(item, finding)), None)
+        waiver = next((candidate for candidate in waivers_given if _is_for(candidate, finding)), None)
         if waiver is None:
             kept.append(finding)
         else:

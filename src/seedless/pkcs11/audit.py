@@ -181,7 +181,7 @@ def discard(token: Token, key: Key) -> None:
     """Delete a key that was made for a trial, in a session of its own; raise `TokenError` if it stays."""
     with trial_session(token) as own:
         keys: list[Key] = own.keys()
-        ours = [item for item in keys if (item.id, item.label) == (key.id, key.label)]
+        ours = [candidate for candidate in keys if (candidate.id, candidate.label) == (key.id, key.label)]
         for pair in ours:
             own.destroy(pair)
         if len(ours) != 1:

@@ -207,7 +207,7 @@ def preflight(
     those in *reset_time* (key text) where theirs is from the future. Whether the store's operator trusts it
     (T001) is left to those that the servers have.
     """
-    claims = {item.claims.sub: item.claims for item in accounts}
+    claims = {jwt.claims.sub: jwt.claims for jwt in accounts}
     context = Context(now=now, operator=servers.operator.claims, claims=claims)
     found: list[Finding] = []
     for account in accounts:
@@ -219,7 +219,7 @@ def preflight(
         ]
         found += [finding for finding in _about_claims(account, servers, context) if finding.code != _OURS]
     reset = {
-        f"account {brief(item.claims.name)}" for item in accounts if _is_reset(item, servers, now, reset_time)
+        f"account {brief(jwt.claims.name)}" for jwt in accounts if _is_reset(jwt, servers, now, reset_time)
     }
     waived = [finding for finding in _once(found) if finding.code == _OLDER and finding.about in reset]
     report = Report.of(finding for finding in _once(found) if finding not in waived)

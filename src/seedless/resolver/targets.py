@@ -270,14 +270,14 @@ def _block(configuration: Configuration) -> _PreloadBlock:
     if member is None or not isinstance(member.value, Map):
         return _PreloadBlock(text, None, {})
     entries = {}
-    for item in member.value.each():
-        match = _ENTRY.match(text, lines[item.place.line - 1] + item.place.column - 1)
-        if match is None or item.place.file != file or match[2] != item.key:
+    for account in member.value.each():
+        match = _ENTRY.match(text, lines[account.place.line - 1] + account.place.column - 1)
+        if match is None or account.place.file != file or match[2] != account.key:
             raise StoreError(
-                f"{item.place}: this account is not written as KEY: jwt in {shown(file)} itself",
+                f"{account.place}: this account is not written as KEY: jwt in {shown(file)} itself",
                 "write it so, or name the file that it is in",
             )
-        entries[item.key] = match
+        entries[account.key] = match
     place = member.value.place
     return _PreloadBlock(text, lines[place.line - 1] + place.column if place.file == file else None, entries)
 

@@ -213,7 +213,7 @@ def _before(jwt: Jwt[object], context: Context) -> Context:
 
     What another change of the plan causes was not there before.
     """
-    claims = {item.claims.sub: item.claims for item in (*context.jwts.values(), jwt)}
+    claims = {known.claims.sub: known.claims for known in (*context.jwts.values(), jwt)}
     operator = next(
         (statement for statement in claims.values() if isinstance(statement.body, Operator)), None
     )

@@ -152,7 +152,9 @@ async def _of_subscribers(
     subscribers = await _subscribers(system, service.account)
     known = {instance.place for instance in instances}
     strangers = [
-        item for item in subscribers if (item.server, item.cid) not in known or item.queue != service.queue
+        subscriber
+        for subscriber in subscribers
+        if (subscriber.server, subscriber.cid) not in known or subscriber.queue != service.queue
     ]
     found += [
         CheckResult("subscriber", CheckStatus.PROBLEM, _stranger(stranger), _REMOVE) for stranger in strangers

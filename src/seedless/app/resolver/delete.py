@@ -201,7 +201,7 @@ def _report(session: TargetSession, orphaned: Sequence[OrphanedAccount]) -> Repo
     answer = session.target.who_deletes()
     if answer.missing:
         raise ServerError(f"{listed(answer.missing)} did not report whether it deletes accounts", _AGAIN)
-    refusing = tuple(item.server for item in answer.answers if not item.ok)
+    refusing = tuple(reply.server for reply in answer.answers if not reply.ok)
     return preflight_delete([orphan.account for orphan in orphaned], session.context(refusing=refusing))
 
 

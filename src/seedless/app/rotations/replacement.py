@@ -163,9 +163,9 @@ def _old(
         ]
         # A rotation that has begun comes first. While two keys of one role are listed, the role alone fits
         # both, and the same command must go on with the same key.
-        candidates = [str(item) for item in begun if str(item) in fitting] or fitting
+        candidates = [str(replacement) for replacement in begun if str(replacement) in fitting] or fitting
     else:
-        candidates = [str(item) for item in begun] or [
+        candidates = [str(replacement) for replacement in begun] or [
             text for text, entry in listed.items() if text != str(new) and not is_delegated(entry)
         ]
     if len(candidates) == 1:

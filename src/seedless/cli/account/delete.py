@@ -95,7 +95,7 @@ def _report(workspace: CommandWorkspace, deleted: AccountDeleted, answer: Target
         "users": list(users),
         "removed": [str(path) for path in deleted.removed],
         "keys_left": list(deleted.keys_left),
-        "servers": [item.server.name for item in answer.answers] if answer else [],
+        "servers": [reply.server.name for reply in answer.answers] if answer else [],
     }
     kept, seeds = deleted.creds_left, deleted.seeds_left
     if kept:
@@ -103,7 +103,7 @@ def _report(workspace: CommandWorkspace, deleted: AccountDeleted, answer: Target
     if seeds:
         printing.report(f"the seeds of {_count(seeds)} stay in the key store; --rm-nkey removes them")
     lines = [f"account {shown(jwt.claims.name)}: deleted, with {_count(users)}"]
-    lines += [f"deleted on {', '.join(str(item.server) for item in answer.answers)}"] if answer else []
+    lines += [f"deleted on {', '.join(str(reply.server) for reply in answer.answers)}"] if answer else []
     lines += [f"removed: {path}" for path in deleted.removed]
     lines += [f"its key stays on its token: seedless key delete {key}" for key in deleted.keys_left]
     workspace.emit(data, "\n".join(lines))

@@ -166,14 +166,14 @@ def list_(workspace: CommandWorkspace, *, account: str) -> None:
     exports = workspace.account(account).claims.body.exports
     rows = [
         (
-            shown(item.subject),
-            item.type or "unknown",
-            "private" if item.token_req else "public",
-            str(len(item.revocations) or "-"),
+            shown(listed.subject),
+            listed.type or "unknown",
+            "private" if listed.token_req else "public",
+            str(len(listed.revocations) or "-"),
         )
-        for item in exports
+        for listed in exports
     ]
-    data = {"account": account, "exports": [members(item) for item in exports]}
+    data = {"account": account, "exports": [members(listed) for listed in exports]}
     text = printing.table(rows, ("SUBJECT", "TYPE", "ACCESS", "REVOCATIONS"))
     workspace.emit(data, text)
 

@@ -174,19 +174,19 @@ def list_(workspace: CommandWorkspace, *, account: str) -> None:
       seedless account import list -a BILLING
     """
     imports = workspace.account(account).claims.body.imports
-    names = names_of(workspace, {item.account for item in imports})
+    names = names_of(workspace, {entry.account for entry in imports})
     rows = [
         (
-            shown(item.subject),
-            shown(item.local_subject or item.subject),
-            item.type or "unknown",
-            shown(names.get(item.account, item.account)),
-            "activation" if item.token else "public",
+            shown(entry.subject),
+            shown(entry.local_subject or entry.subject),
+            entry.type or "unknown",
+            shown(names.get(entry.account, entry.account)),
+            "activation" if entry.token else "public",
         )
-        for item in imports
+        for entry in imports
     ]
     text = printing.table(rows, ("SUBJECT", "HERE", "TYPE", "FROM", "ACCESS"))
-    data = {"account": account, "imports": [members(item) for item in imports]}
+    data = {"account": account, "imports": [members(entry) for entry in imports]}
     workspace.emit(data, text)
 
 

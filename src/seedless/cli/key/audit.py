@@ -71,8 +71,8 @@ def _row(key: AuditedKey) -> tuple[str, ...]:
     )
 
 
-def _data(item: AuditedKey, uri: str) -> dict[str, object]:
-    key = item.key
+def _data(audited: AuditedKey, uri: str) -> dict[str, object]:
+    key = audited.key
     role = key.role
     driver_report = {name: getattr(key.attributes, name) for name in key.attributes.__struct_fields__}
     return {
@@ -82,13 +82,13 @@ def _data(item: AuditedKey, uri: str) -> dict[str, object]:
         "label": key.label,
         "type": key.key_type,
         "uri": uri,
-        "the_driver_says": driver_report | {"key_gen_mechanism": _mechanism(item) or None},
-        "verdict": str(item.provenance.verdict),
-        "remarks": list(item.provenance.remarks),
-        "public_object_agrees": item.agrees,
-        "not_tried": item.trial.refusal or None,
-        "challenge": item.trial.message.hex(),
-        "signature": item.trial.signature.hex() or None,
+        "the_driver_says": driver_report | {"key_gen_mechanism": _mechanism(audited) or None},
+        "verdict": str(audited.provenance.verdict),
+        "remarks": list(audited.provenance.remarks),
+        "public_object_agrees": audited.agrees,
+        "not_tried": audited.trial.refusal or None,
+        "challenge": audited.trial.message.hex(),
+        "signature": audited.trial.signature.hex() or None,
     }
 
 
