@@ -177,8 +177,11 @@ class KeyEntry(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(place for place in self.places if not place.lost_at)
 
     def at_places(self, places: Sequence[KeyPlace]) -> KeyEntry:
-        """Return the entry of the same key with these *places*, at least one."""
-        first, *spares = places
+        """Return the entry of the same key with these *places*, at least one; lost ones go last.
+
+        So the URI of the entry is that of a token which is left, as long as there is one.
+        """
+        first, *spares = sorted(places, key=lambda place: place.lost_at > 0)
         return msgspec.structs.replace(
             self,
             uri=first.uri,

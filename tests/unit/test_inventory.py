@@ -4,6 +4,7 @@ import json
 import stat
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -206,6 +207,12 @@ def test_a_place_that_is_found_again_was_checked_then_and_is_not_doubled() -> No
 def test_a_place_is_taken_away_from_an_entry() -> None:
     both = entry().merged(entry(uri=SPARE_URI))
     assert both.at_places(both.places[:1]) == entry(uri=SPARE_URI)
+
+
+def test_the_uri_of_an_entry_is_of_a_token_that_was_not_lost() -> None:
+    places = entry().places[0], entry(uri=SPARE_URI).places[0]
+    lost = entry().at_places([msgspec.structs.replace(places[0], lost_at=1_700_000_100), places[1]])
+    assert (lost.uri, [place.lost_at for place in lost.places]) == (SPARE_URI, [0, 1_700_000_100])
 
 
 @pytest.mark.parametrize(
