@@ -311,6 +311,7 @@ def test_what_would_be_taken_out_is_printed_before_and_as_json(cli: Cli) -> None
     lost = {"public_key": key, "name": "SPARE", "uri": uri, "state": "removed", "left": []}
     would = cli.ok("key", "delete", key, "--lost", "--dry-run", "--json").data
     assert would == {"dry_run": True, "lost": [lost]}
+    assert "\nnothing was written: --dry-run\n" in cli.ok("key", "delete", key, "--lost", "--dry-run").out
     assert "not confirmed" in refused(cli, "key", "delete", key, "--lost", asks=True)
     assert 'its name is not "other"' in refused(cli, "key", "delete", key, "--lost", "--name", "other")
     assert keys_on(cli) == {(key, "SPARE", "present")}

@@ -83,7 +83,8 @@ def _lose(workspace: CommandWorkspace, public_key: PublicKey | None, name: str |
         }
         for key in keys
     ]
-    workspace.emit({"dry_run": is_dry, "lost": rows}, "\n".join(_lost_line(key) for key in keys))
+    lines = [*map(_lost_line, keys), *["nothing was written: --dry-run"] * is_dry]
+    workspace.emit({"dry_run": is_dry, "lost": rows}, "\n".join(lines))
 
 
 def _lost_line(key: LostPlace) -> str:
