@@ -26,9 +26,9 @@ from seedless.app.signing_keys import (
     subject_for,
     with_keys,
 )
-from seedless.app.token_choice import pin_source, token_uri
+from seedless.app.token_choice import module_for, named_uri, pin_source, token_uri
 from seedless.claims import Account, Operator, User
-from seedless.errors import SeedlessError, UsageError
+from seedless.errors import SeedlessError, TokenError, UsageError
 from seedless.jwt import Claims, Jwt
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.uri import KeyUri
@@ -119,7 +119,8 @@ class Operators:
             workspace.store = child.store
             return _added(child.store, jwts)
 
-        return preview(child, intent, finish, seeds=(user,) if user else (), notices=keys.notices)
+        made = preview(child, intent, finish, seeds=(user,) if user else (), notices=keys.notices)
+        return made if public_key is not None else _with_operators_of_others(workspace, made)
 
     def edit(
         self,
@@ -256,6 +257,60 @@ class _Keys:
         signing = self.of(Role.ACCOUNT, f"{SYSTEM_ACCOUNT} signing") if has_signing else None
         spare = self.spare(Role.ACCOUNT, SYSTEM_ACCOUNT)
         return SystemAccount(account=account, user=user, signing=signing, spare=spare)
+
+
+def _with_operators_of_others(workspace: Workspace, made: Preview[OperatorAdded]) -> Preview[OperatorAdded]:
+    """Return *made* with the warning of `_operators_of_others`; no driver is loaded for refused claims."""
+    if made.report.errors:
+        return made
+    return replace(made, notices=made.notices + _operators_of_others(workspace))
+
+
+def _operators_of_others(workspace: Workspace) -> tuple[Notice, ...]:
+    """Return a warning of keys of operators on the token of new keys that the inventory does not have.
+
+    They are most often those of another store, which was not named. Nobody logs in for that, and where the
+    token cannot be read it is signing that reports why.
+    """
+    try:
+        names = sorted(_unknown_operator_keys(workspace))  # drivers list them in any order
+    except TokenError:
+        return ()
+    if not names:
+        return ()
+    listed = f"{', '.join(names[:_NAMED])}{' and more' if names[_NAMED:] else ''}"
+    return (
+        Notice(
+            f"the token has a key of an operator ({listed}) that the inventory of this store, "
+            f"{shown(workspace.root)}, does not have; for another store: set SEEDLESS_STORE; "
+            "for the key in this one: seedless key register --all",
+            is_warning=True,
+        ),
+    )
+
+
+_NAMED = 5
+
+
+def _unknown_operator_keys(workspace: Workspace) -> list[str]:
+    uri = named_uri(workspace)
+    module = module_for(workspace, uri, is_ours=True)
+    from seedless import pending_keys  # these load the binding
+    from seedless.pkcs11.keys import role_of
+    from seedless.pkcs11.public_objects import read_public_keys
+
+    known = workspace.inventory()
+    # What a run that was killed has created is reused by this one.
+    pending = {KeyUri.parse(key.uri).id for key in pending_keys.load(workspace.root)}
+    return [
+        shown(key.label.partition(":")[2])
+        for key in read_public_keys(module, uri)
+        if role_of(key.label) is Role.OPERATOR
+        # Without its bytes it is not known whether the inventory has it.
+        and key.raw is not None
+        and key.id not in pending
+        and known.with_raw(key.raw) is None
+    ]
 
 
 def in_new_store(workspace: W, name: str) -> W:

@@ -9,25 +9,29 @@ ykcs11 attests every slot when a session is opened, and shows the certificates a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from pkcs11.constants import Attribute, ObjectClass
 
 from seedless.errors import NoToken, TokenError
-from seedless.pkcs11.keys import read_attributes, search
+from seedless.pkcs11.keys import key_objects, read_attributes, search
 from seedless.pkcs11.module import load, slot_of
 from seedless.pkcs11.session import TokenSession
+from seedless.pkcs11.signing import eddsa_numbers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pkcs11.types import Session
 
+    from seedless.pkcs11.keys import KeyObject
     from seedless.pkcs11.module import Module
     from seedless.pkcs11.token_info import TokenInfo
     from seedless.pkcs11.uri import KeyUri
 
+T = TypeVar("T")
 
 _KINDS = {
     ObjectClass.PUBLIC_KEY: "public key",
@@ -124,10 +128,27 @@ def read_certificates(module: Path, uri: KeyUri) -> list[bytes]:
 
     Raise `ModuleError`, `NoToken` or `TokenError`.
     """
+    return _without_login(module, uri, "read the certificates", lambda raw, _: _values(raw))
+
+
+def read_public_keys(module: Path, uri: KeyUri) -> list[KeyObject]:
+    """Return the public keys that the token that *uri* means shows without a PIN; some show none.
+
+    Raise `ModuleError`, `NoToken` or `TokenError`.
+    """
+    return _without_login(
+        module,
+        uri,
+        "list the public keys",
+        lambda raw, info: key_objects(raw, ObjectClass.PUBLIC_KEY, eddsa_numbers(load(module), info)),
+    )
+
+
+def _without_login(module: Path, uri: KeyUri, doing: str, read: Callable[[Session, TokenInfo], T]) -> T:
     loaded = load(module)
     slot, info = slot_of(loaded, uri)
     with TokenSession(loaded, slot, info, writable=False) as session:
-        return session.again("read the certificates", _values)
+        return session.again(doing, lambda raw: read(raw, info))
 
 
 def _values(raw: Session) -> list[bytes]:
