@@ -22,8 +22,15 @@ def test_the_commands_of_the_tutorial_run(
     page = (root / "docs/tutorial/first-walk.md").read_text(encoding="utf-8")
     lines = [line for block in _CONSOLE.findall(page) for line in block.splitlines()]
     script = "\n".join(line.removeprefix("$ ") for line in lines)
-    script = script.replace("/usr/lib/softhsm/libsofthsm2.so", str(softhsm.module))
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SEEDLESS", "SOFTHSM"))}
+    assert [line for line in script.splitlines() if line.startswith("export ")] == [
+        "export SEEDLESS_PIN_SOURCE=file:$PWD/pin"
+    ]
+    script = script.replace("--softhsm", f"--softhsm --module {softhsm.module}")
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("SEEDLESS", "SOFTHSM", "XDG_"))
+    }
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
     done = subprocess.run(
         ["bash", "-eux", "-c", script],
@@ -38,4 +45,6 @@ def test_the_commands_of_the_tutorial_run(
     assert done.returncode == 0, done.stderr
     assert "account ORDERS (A" in done.stdout
     assert done.stdout.count("good       trusted  valid") == 6
-    assert (tmp_path / "walk/keys/creds/ACME/ORDERS/app.creds").stat().st_mode & 0o777 == 0o600
+    assert (
+        tmp_path / ".local/share/seedless/keys/creds/ACME/ORDERS/app.creds"
+    ).stat().st_mode & 0o777 == 0o600
