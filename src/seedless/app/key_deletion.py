@@ -150,6 +150,16 @@ class LostPlace(msgspec.Struct, frozen=True, kw_only=True):
     is_needed: bool = False
     left: tuple[KeyPlace, ...] = ()
 
+    def data(self) -> dict[str, object]:
+        """Return it as --json prints it."""
+        return {
+            "public_key": str(self.public_key),
+            "name": self.name,
+            "uri": self.uri,
+            "state": "lost" if self.is_needed else "removed",
+            "left": [place.uri for place in self.left],
+        }
+
 
 class LostKeys:
     """Keys of a token that is lost: their places there are marked or taken out; no token is opened.

@@ -73,18 +73,8 @@ def _lose(workspace: CommandWorkspace, public_key: PublicKey | None, name: str |
         called = "name of the key" if public_key else "label of the token"
         name = consent.answer(f"Type the {called} to report it as lost: ")
     keys = loss.run(name=name, dry_run=is_dry)
-    rows = [
-        {
-            "public_key": str(key.public_key),
-            "name": key.name,
-            "uri": key.uri,
-            "state": "lost" if key.is_needed else "removed",
-            "left": [place.uri for place in key.left],
-        }
-        for key in keys
-    ]
     lines = [*map(_lost_line, keys), *["nothing was written: --dry-run"] * is_dry]
-    workspace.emit({"dry_run": is_dry, "lost": rows}, "\n".join(lines))
+    workspace.emit({"dry_run": is_dry, "lost": [key.data() for key in keys]}, "\n".join(lines))
 
 
 def _lost_line(key: LostPlace) -> str:
