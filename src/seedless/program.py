@@ -107,7 +107,7 @@ def _started(folders: Iterable[Path]) -> ReadinessRow:
     found = [str(getattr(module, "__file__", module)) for module in modules if module is not None]
     # The folder of a user's packages is a place of modules too, and may have nothing but such a file.
     for path in sorted({path for folder in folders for path in folder.glob("*.pth")}):
-        # Python ignores a byte order mark, since 3.13.
+        # Python ignores a byte order mark, since 3.13 (site.py reads utf-8-sig).
         lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
         # The rule of `site`: such a line is run, and every other one is a place of modules.
         if any(line.startswith(("import ", "import\t")) for line in lines):

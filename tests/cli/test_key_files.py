@@ -149,6 +149,11 @@ def test_a_second_token_gets_the_same_keys_and_what_is_skipped_is_reported(
     assert placed == {str(key.public_key): 1 for key in keys}
     again = cli.ok("key", "import", str(folder), "--token", second.uri).out
     assert again.count(f"skipped: {where(second)} has it") == 2
+    cli.ok("key", "delete", "--lost", "--token", second.uri, "--yes")
+    cli.ok("key", "delete", "--lost", "--yes", TOKEN_PIN=None)  # the last places, so they stay, marked
+    back = "it was reported as lost: seedless key register --all takes that back"
+    again = cli.ok("key", "import", str(folder)).out
+    assert again.count(f"skipped: {where(cli.token)} has it; {back}") == 2
     absent = cli.run("key", "import", str(folder), "--token", "pkcs11:token=NOBODY")
     assert (absent.code, "NOBODY" in absent.err) == (4, True)
 

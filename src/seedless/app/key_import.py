@@ -123,8 +123,11 @@ class FolderImport:
             if key.destination == "token" and info is not None:
                 entry = inventory.get(key.public_key)
                 # On this token, and not on any: a second one gets the same keys.
-                if entry is not None and any(matches(info, place.token) for place in entry.places):
-                    yield key, f"{info.where} has it"
+                places = entry.places if entry is not None else ()
+                place = next((place for place in places if matches(info, place.token)), None)
+                if place is not None:
+                    back = "; it was reported as lost: seedless key register --all takes that back"
+                    yield key, f"{info.where} has it{back if place.lost_at else ''}"
 
     def _token(self) -> TokenInfo:
         with open_tokens(self._workspace) as tokens:
