@@ -59,8 +59,13 @@ def _line(digest: str, name: bytes) -> bytes:
 def _files(folder: Path) -> Iterator[Path]:
     # Links are followed, as Python follows them: a module may be a link to anywhere.
     for where, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if name != _CACHE]
+        folders[:] = [name for name in folders if name != _CACHE and not _leads_back(Path(where, name))]
         yield from (path for name in files if (path := Path(where, name)).is_file() and name != _CACHE)
+
+
+def _leads_back(folder: Path) -> bool:
+    """Report whether *folder* is a link to a folder above it, which `find -L` does not follow either."""
+    return folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
 
 
 def tool() -> str:

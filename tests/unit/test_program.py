@@ -44,6 +44,8 @@ def test_coreutils_compute_the_digest_of_any_folder(package: Path, tmp_path: Pat
     (package / "linked").symlink_to(tmp_path / "elsewhere")
     (package / "é.py").symlink_to(tmp_path / "elsewhere/module.py")
     (package / "gone.py").symlink_to(tmp_path / "nothing")
+    (package / "here").symlink_to(package)
+    (package / "rules/above").symlink_to(package)
     for name in ("two\nlines.py", "back\\slash.py", "carriage\rreturn.py"):
         (package / name).write_text("z = 3\n")
     (package / "__pycache__").mkdir()
