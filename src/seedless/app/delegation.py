@@ -138,7 +138,7 @@ class DelegatedKey:
                 f"the delegation of {self.public_key} has ended", "seedless delegate add makes another"
             )
         if claims.nats.type == "user":
-            # `exp` 0 means for ever. A user that outlives the delegation would be cut off when the key is
+            # `exp` 0 means forever. A user that outlives the delegation would be cut off when the key is
             # removed, or keep the key listed.
             if not 0 < claims.exp <= self.until:
                 raise Refused(

@@ -122,7 +122,7 @@ class FolderTarget:
     def update(self, accounts: Sequence[Jwt[object]]) -> list[TargetAnswer]:
         """Write *accounts*: all of them or none."""
         # A run that was killed has left temporary files. A resolver ignores names that are not `.jwt`, but
-        # they would stay for ever.
+        # they would stay forever.
         atomic.sweep(self._path)
         atomic.write({self._file(account.claims.sub): account.text for account in accounts})
         return [TargetAnswer((ServerAnswer(self._server, ok=True, text="written"),)) for _ in accounts]
