@@ -15,6 +15,8 @@ T = TypeVar("T")
 SMALL, LARGE = 250, 2500
 MOST = 3.5
 """Times as long for one item of the large input as for one of the small; what is quadratic comes to 10."""
+_PATIENCE = 4
+"""Times the rounds that a busy machine is given."""
 
 
 def per_item(
@@ -26,12 +28,18 @@ def per_item(
 ) -> float:
     """Return how many times as long *run* takes for an item of the large input as for one of the small.
 
-    The time is that of the processor, the best of some rounds: other processes on the machine do not count.
+    The time is that of the processor, the best of some rounds: other processes on the machine only add
+    to it, by the cache they share. So a ratio over the bar is measured again: what is quadratic stays at 10.
     """
     small, large = map(make, sizes)
-    return min(_seconds(run, large) for _ in range(rounds)) / (
-        min(_seconds(run, small) for _ in range(2 * rounds)) * sizes[1] / sizes[0]
-    )
+    few, many = [], []
+    for attempt in range(_PATIENCE * rounds):
+        few += [_seconds(run, small), _seconds(run, small)]
+        many += [_seconds(run, large)]
+        ratio = min(many) / (min(few) * sizes[1] / sizes[0])
+        if attempt + 1 >= rounds and ratio < MOST:
+            break
+    return ratio
 
 
 def _seconds(run: Callable[[T], object], given: T) -> float:
