@@ -38,22 +38,10 @@ if TYPE_CHECKING:
     from typing import Self
 
 __all__ = [
-    "PinSource",
-    "PromptPin",
-    "RejectedPin",
-    "Tries",
-    "asks_again",
-    "chosen_pin",
-    "command_pin",
-    "descriptor_pin",
-    "environment_pin",
-    "file_pin",
-    "forbid_dumps",
-    "overwrite_variables",
-    "parse_pin_source",
-    "uri_pin_source",
-    "without_pins",
-]
+    "PinSource", "PromptPin", "RejectedPin", "Tries", "asks_again", "chosen_pin", "command_pin",
+    "descriptor_pin", "environment_pin", "file_pin", "forbid_dumps", "overwrite_variables",
+    "parse_pin_source", "uri_pin_source", "without_pins",
+]  # fmt: skip
 
 
 _PR_SET_DUMPABLE = 4
@@ -187,7 +175,20 @@ class PromptPin:
         if why:
             question = f"{why}\n{question}"
         forbid_dumps()
-        return _accepted(self._ask(question), f"the {self._kind} that was typed")
+        typed = self._ask(question)
+        if not typed:
+            raise self._nothing_typed(token, is_rejected=bool(why))
+        return _accepted(typed, f"the {self._kind} that was typed")
+
+    def _nothing_typed(self, token: str, *, is_rejected: bool) -> PinError:
+        # Whoever gives up after a wrong PIN asks first whether that has cost one more of the tries. A new PIN
+        # that is chosen has none.
+        is_sent = is_rejected and self._what == "PIN"
+        tries = ": nothing was sent, and as many tries are left as before" if is_sent else ""
+        return PinError(
+            f"no {self._kind} was typed for {token}{tries}",
+            f"run the command again and type the {self._kind}, or {_OTHER_SOURCES}",
+        )
 
     def check(self) -> None:
         """Raise `PinError` where nobody can be asked; asks nothing."""
@@ -415,8 +416,8 @@ def _ask_on_terminal(question: str, *, kind: str = "PIN") -> str:
             return getpass.getpass(question)
     except (getpass.GetPassWarning, OSError):
         raise PinError(f"there is no terminal to ask for the {kind}", _OTHER_SOURCES) from None
-    except EOFError:
-        raise PinError(f"no {kind} was typed", _OTHER_SOURCES) from None
+    except EOFError:  # Ctrl-D gives up as an empty line does
+        return ""
 
 
 def _require_terminal(kind: str) -> None:

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from seedless.cli.main import seedless
-from seedless.cli.nsc_words import COMMANDS, translated
+from seedless.nsc_commands import COMMANDS
 
 if TYPE_CHECKING:
     Cli = Any  # the fixture in tests/conftest.py
@@ -46,25 +46,62 @@ def test_the_page_for_those_who_come_from_nsc_names_the_same_command(there: str)
     assert f"seedless {words.removesuffix(' mermaid')}" in page
 
 
-def test_a_name_is_an_argument_here() -> None:
-    assert translated(["add", "account", "--name", "ORDERS", "--conns", "5"]) == (
-        "seedless account add ORDERS --conns 5"
-    )
+SHOWN = {
+    "a name is an argument here": (
+        "add account --name ORDERS --conns 5", "seedless account add ORDERS --conns 5"
+    ),
+    "a name with its option in one word": ("add account --name=ORDERS", "seedless account add ORDERS"),
+    "an option that is here already": ("list keys --all --json", "seedless key list --all --json"),
+    "the same in short": ("list keys -A", "seedless key list --all"),
+    "a name that is a word of the command": ("add account -n account", "seedless account add account"),
+    "a word that a shell would read": (
+        "add user app -a X --allow-pub a.>", "seedless user add app -a X --allow-pub 'a.>'"
+    ),
+    "no name where one is required": ("generate creds", "seedless user creds --help"),
+    "the file that is written": (
+        "generate creds -a ORDERS -n app --output-file app.creds",
+        "seedless user creds -a ORDERS app --output app.creds",
+    ),
+    "a file that is an argument here": ("describe jwt --file app.jwt", "seedless show app.jwt"),
+    "a folder that is an argument here": ("import keys --dir keys", "seedless key import keys"),
+    "a folder that is an option here as well": ("export keys --dir keys", "seedless key export --dir keys"),
+    "a first operator": ("init -n ACME", "seedless operator add --sys --generate-signing-key ACME"),
+    "an option that is not here": ("generate nkey --operator", "seedless key new --help"),
+    "who asks for help": ("describe user --help", "seedless user show --help"),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("given", ["--all", "-A"])
-def test_an_option_that_the_command_here_has_already_is_shown_once(given: str) -> None:
-    assert translated(["list", "keys", given, "--json"]) == "seedless key list --all --json"
+@pytest.mark.parametrize("case", SHOWN)
+def test_the_command_here_is_shown_with_what_was_given(cli: Cli, case: str) -> None:
+    theirs, here = SHOWN[case]
+    done = cli.run(*theirs.split())
+    assert (done.code, done.err.splitlines()[-1]) == (2, f"hint: {here}")
 
 
-def test_a_name_that_is_a_word_of_the_command_stays() -> None:
-    assert translated(["add", "account", "-n", "account"]) == "seedless account add account"
+NO_COMMAND = re.compile(
+    "missing (argument|option)|no such option|there is no option|unexpected extra|there is no command"
+)
 
 
-def test_a_word_that_a_shell_would_read_is_quoted() -> None:
-    shown = translated(["add", "user", "app", "--allow-pub", "a.>"])
-    assert shown == "seedless user add app --allow-pub 'a.>'"
-    assert shlex.split(shown)[-1] == "a.>"
+def test_what_is_shown_for_each_command_of_nsc_is_accepted_when_it_is_pasted(cli: Cli) -> None:
+    rows = re.findall(r"^([a-z][^:]*):(.*)$", OF_NSC, re.MULTILINE)
+    whole = 0
+    for theirs, flags in rows:
+        if theirs not in COMMANDS:
+            continue
+        given = [
+            word for flag in ("--account", "--name") if f" {flag} " in f"{flags} " for word in (flag, "X")
+        ]
+        for words in ([], given, [*given, "--output-file", "x"] if "--output-file" in flags else given):
+            done = cli.run(*theirs.split(), *words)
+            hint = shlex.split(done.err.splitlines()[-1].removeprefix("hint: "))
+            assert hint[0] == "seedless", done.err
+            pasted = cli.run(*hint[1:], SEEDLESS_MODULE="/nowhere.so")
+            assert not NO_COMMAND.search(pasted.err), (theirs, words, hint, pasted.err)
+            if hint[-1] == "--help":
+                assert pasted.code == 0
+            whole += hint[-1] != "--help"
+    assert whole >= 79
 
 
 def test_a_command_of_nsc_ends_with_the_one_here(cli: Cli) -> None:

@@ -408,12 +408,26 @@ def test_a_pin_that_locks_the_token_is_the_end_for_who_types_too(misbehaving: Mi
     assert len(asked) == 1
 
 
-def test_an_empty_line_gives_up(misbehaving: Misbehaving, opened: Open) -> None:
+def test_an_empty_line_gives_up_and_the_error_states_that_no_try_was_spent(
+    misbehaving: Misbehaving, opened: Open
+) -> None:
     misbehaving.wants("set tries 9")
-    pins, asked = typed("wrong-1")
-    with pytest.raises(PinError, match="the PIN that was typed is empty"), opened(misbehaving.made, pins):
-        pass
-    assert (len(asked), misbehaving.calls("C_Login")) == (2, 1)
+    where = f'token "{misbehaving.made.label}" (serial {misbehaving.made.serial})'
+    hint = "run the command again and type the PIN, or give it by env:NAME, file:PATH, fd:N or cmd:PROGRAM"
+    for answers, logins, message in (
+        (
+            ["wrong-1"],
+            1,
+            f"no PIN was typed for {where}: nothing was sent, and as many tries are left as before",
+        ),
+        ([], 0, f"no PIN was typed for {where}"),
+    ):
+        misbehaving.forget()
+        pins, asked = typed(*answers)
+        with pytest.raises(PinError) as refused, opened(misbehaving.made, pins):
+            pass
+        assert (refused.value.message, refused.value.hint) == (message, hint)
+        assert (len(asked), misbehaving.calls("C_Login")) == (logins + 1, logins)
 
 
 def test_a_function_that_answers_always_the_same_wrong_pin_ends(
@@ -450,7 +464,7 @@ def test_a_pin_that_is_refused_for_one_signature_is_asked_again(
     pins, asked = typed(misbehaving.made.pin, misbehaving.made.pin)
     with opened(misbehaving.made, pins) as token:
         [key] = token.keys()
-        with pytest.raises(PinError, match="the PIN that was typed is empty"):
+        with pytest.raises(PinError, match="nothing was sent, and as many tries are left as before"):
             token.signer(PublicKey(Role.USER, key.raw)).sign(b"x")
     assert ["the PIN is wrong" in question for question in asked] == [False, True, False]
     assert "has refused this PIN already" in asked[2]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from seedless.cli.lazy import alike, same_word, unknown_command
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -109,6 +111,15 @@ class Group(click.Group):
     """A group in one file, of commands such as ours."""
 
     command_class = Command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or name the one that may have been meant."""
+        if args[0] in self.commands or args[0].startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        meant = same_word(args[0], self.commands) or alike(args[0], self.commands)
+        raise unknown_command(ctx, args, meant)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands; that a group has --help goes without saying."""

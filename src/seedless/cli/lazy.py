@@ -5,9 +5,14 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from seedless.errors import UsageError
 
 _WIDEST = 100
 _NARROWEST = 50
@@ -16,6 +21,7 @@ _ALIKE = {
     "add": ("new", "create", "init"),
     "check": ("doctor", "audit", "show"),
     "create": ("new", "add", "init"),
+    "delete": ("remove",),
     "describe": ("show",),
     "generate": ("new", "add"),
     "get": ("show",),
@@ -23,7 +29,7 @@ _ALIKE = {
     "ls": ("list",),
     "new": ("add", "init", "create"),
     "remove": ("delete",),
-    "rm": ("delete",),
+    "rm": ("delete", "remove"),
     "set": ("edit",),
     "test": ("doctor", "check"),
     "update": ("edit",),
@@ -85,33 +91,20 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or name the one that may have been meant."""
-        name = args[0]
         # An option is left to click, which reports it as an unknown option and not as a command.
-        if name not in self.table and not name.startswith("-"):
-            raise click.UsageError(self.unknown(ctx, name, args), ctx)
-        return super().resolve_command(ctx, args)
+        if args[0] in self.table or args[0].startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        raise unknown_command(ctx, args, self._meant(args[0], ctx.find_root().command))
 
-    def unknown(self, ctx: click.Context, name: str, args: list[str]) -> str:  # noqa: ARG002 - of the whole program
-        """Return the message about *name*, which is no command: with the one that may have been meant."""
-        from seedless.text import quoted
-
-        guess = self._meant(name, ctx.find_root().command)
-        hint = f": did you mean {guess}?" if guess else ""
-        hint = f": use {self.moved[name]}" if name in self.moved else hint
-        return f"there is no command {quoted(name)}{hint}"
-
-    def _meant(self, word: str, program: click.Command) -> str:
-        """Return the command that *word* may have meant, or those of other groups of *program*; "" for none.
+    def _meant(self, word: str, program: click.Command) -> list[str]:
+        """Return the command that *word* may have meant, or those of other groups of *program*.
 
         A word for the same thing goes before the same word elsewhere, and that before a word spelled alike.
         """
-        import difflib  # only for a slip of the pen
-
-        alike = [name for name in _ALIKE.get(word, ()) if name in self.table]
         groups = program.packaged() if isinstance(program, LazyGroup) else {}
         elsewhere = [f"seedless {name} {word}" for name, group in groups.items() if word in group.table]
-        near = difflib.get_close_matches(word, self.table, n=1)
-        return " or ".join(alike[:1] or elsewhere or near)
+        moved = [self.moved[word]] if word in self.moved else []
+        return moved or same_word(word, self.table) or elsewhere or alike(word, self.table)
 
     def packaged(self) -> dict[str, LazyGroup]:
         """Return the groups that are packages: importing one imports none of its commands."""
@@ -124,6 +117,64 @@ class LazyGroup(click.Group):
             if (spec := find_spec(module)) and spec.submodule_search_locations
         }
         return {name: group for name, group in found.items() if isinstance(group, LazyGroup)}
+
+
+def same_word(word: str, names: Collection[str]) -> list[str]:
+    """Return the one of *names* that is called *word* in other programs, if there is one."""
+    return [name for name in _ALIKE.get(word, ()) if name in names][:1]
+
+
+def alike(word: str, names: Iterable[str]) -> list[str]:
+    """Return the one of *names* that is spelled almost as *word* is, if there is one."""
+    import difflib  # only for a slip of the pen
+
+    return difflib.get_close_matches(word, names, n=1)
+
+
+def unknown_command(ctx: click.Context, args: list[str], meant: list[str]) -> UsageError:
+    """Return the error about the first of *args*, which is no command of the group of *ctx*.
+
+    Where one command is *meant*, the hint is that command with the other *args*. One of another group is
+    written out, as in `seedless account revoke`. For a command of nsc it is the one that does the same here.
+    """
+    from seedless.errors import UsageError
+    from seedless.nsc_commands import translated  # only for a slip of the pen
+    from seedless.text import quoted
+
+    here = ctx.command_path
+    theirs, commands = translated([*here.split()[1:], *args])
+    if commands:
+        program = ctx.find_root().command
+        # What is shown is pasted: where none would be accepted, it is the last one, which asks for the help.
+        words = next((words for words in commands[:-1] if _is_accepted(program, words)), commands[-1])
+        return UsageError(f"{quoted(theirs)} is a command of nsc", typed(["seedless", *words]))
+    message = f"there is no command {quoted(args[0])}"
+    if meant:
+        message = f"{message}: did you mean {' or '.join(meant)}?"
+    if len(meant) != 1:
+        return UsageError(message, f"{here} --help")
+    path = meant[0] if meant[0].startswith("seedless ") else f"{here} {meant[0]}"
+    return UsageError(message, typed([*path.split(), *args[1:]]))
+
+
+def _is_accepted(command: click.Command | None, words: list[str]) -> bool:
+    """Report whether *words* are a whole command of *command*, with options that it has; nothing is run."""
+    from seedless.errors import SeedlessError  # as above
+
+    name = None
+    try:
+        while isinstance(command, click.Group):
+            name, command, words = command.resolve_command(click.Context(command), words)
+        return command is not None and bool(command.make_context(name, list(words)))
+    except (click.ClickException, SeedlessError):
+        return False
+
+
+def typed(words: Iterable[str]) -> str:
+    """Return the command of these *words* as it is typed into a shell."""
+    import shlex  # only where a command is shown
+
+    return shlex.join(words)
 
 
 def _width() -> int:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from seedless.cli.arguments import refuse_seeds
-from seedless.cli.lazy import LazyGroup
+from seedless.cli.lazy import LazyGroup, alike, typed
 from seedless.cli.streams import (
     colour,
     escape_what_cannot_be_written,
@@ -26,7 +26,7 @@ from seedless.cli.streams import (
     open_closed_streams,
     write_to_stderr,
 )
-from seedless.errors import ExitCode
+from seedless.errors import ExitCode, SeedlessError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -107,22 +107,7 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:  # n
         ctx.exit()
 
 
-class Program(LazyGroup):
-    """The group of all commands, which knows the commands of nsc as well."""
-
-    def unknown(self, ctx: click.Context, name: str, args: list[str]) -> str:
-        """Refuse *name*; for a command of nsc, with the one that does the same here as the hint."""
-        from seedless.cli.nsc_words import translated  # only for a word that is no command
-        from seedless.errors import UsageError
-        from seedless.text import quoted
-
-        here = translated(args)
-        if here is not None:
-            raise UsageError(f"{quoted(' '.join(args[:2]))} is a command of nsc", here)
-        return super().unknown(ctx, name, args)
-
-
-seedless = Program(
+seedless = LazyGroup(
     "seedless",
     table=_COMMANDS,
     sections=_SECTIONS,
@@ -213,19 +198,16 @@ def _ended(words: Sequence[str], error: BaseException) -> int:
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
         write_to_stderr("\ninterrupted: nothing more was done")
         return ExitCode.INTERRUPTED
-    return _fail(words, *_sentence_of(error))
+    return _fail(words, *_sentence_of(words, error))
 
 
-def _sentence_of(error: BaseException) -> tuple[str, str, int]:
-    """Return message, hint and exit code of *error*."""
-    from seedless.errors import SeedlessError  # only when something failed
-
+def _sentence_of(words: Sequence[str], error: BaseException) -> tuple[str, str, int]:
+    """Return message, hint and exit code of *error*, in which the command of these *words* ended."""
     match error:
         case SeedlessError():
             return error.message, error.hint, error.exit_code
         case click.UsageError():
-            command = error.ctx.command_path if error.ctx else "seedless"
-            return _lowered(error.format_message()), f"{command} --help", ExitCode.USAGE
+            return *_usage_of(words, error), ExitCode.USAGE
         case click.ClickException():
             return _lowered(error.format_message()), "", ExitCode.FAILED
         case OSError(filename=None) if error.errno in _OF_WRITING:
@@ -241,6 +223,21 @@ def _sentence_of(error: BaseException) -> tuple[str, str, int]:
                 "run again with SEEDLESS_DEBUG=1 and report what it prints",
                 ExitCode.FAILED,
             )
+
+
+def _usage_of(words: Sequence[str], error: click.UsageError) -> tuple[str, str]:
+    """Return message and hint of click's *error*, in which the command of these *words* ended."""
+    command = error.ctx.command_path if error.ctx else "seedless"
+    if not isinstance(error, click.NoSuchOption):
+        return _lowered(error.format_message()), f"{command} --help"
+    name = error.option_name
+    # Without the dashes, which click compares too: `--file` is not meant for `--quiet`.
+    near = alike(name[2:], [option[2:] for option in error.possibilities or ()])
+    if not near:
+        return f"there is no option {name}", f"{command} --help"
+    meant = f"--{near[0]}"
+    right = (meant + word.removeprefix(name) if word.split("=")[0] == name else word for word in words)
+    return f"there is no option {name}: did you mean {meant}?", typed(["seedless", *right])
 
 
 def _fail(words: Sequence[str], message: str, hint: str, code: int) -> int:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
+import itertools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = {
-    "init": "operator add NAME --sys --generate-signing-key",
+    "init": "operator add --sys --generate-signing-key",
     "add operator": "operator add",
     "add account": "account add",
     "add user": "user add",
@@ -66,23 +66,33 @@ COMMANDS = {
     "upgrade-jwt": "sign --upgrade",
 }
 """Words of nsc → words here; without those that are alike: push, pull, expirations, import account."""
-_LONG = {"-n": "--name", "-A": "--all"}
+_NAMES = frozenset({"-n", "--name"})
+_ARGUMENTS = _NAMES | {"-u", "--user", "--user-public-key", "-f", "--file", "-d", "--dir"}
+"""Options of nsc whose values are arguments here: names always, the others of most commands."""
+_OTHER_NAMES = {"-A": "--all", "--output-file": "--output", "--config-file": "--output"}
 
 
-def translated(words: Sequence[str]) -> str | None:
-    """Return the command here for *words* of nsc, its arguments behind it; None when it is none of nsc.
+def translated(words: Sequence[str]) -> tuple[str, list[list[str]]]:
+    """Return the command of nsc that *words* begin with, and what may do the same here, the likeliest first.
 
-    A name is an argument here, and an option there. Other options are passed on, unless the command here has
-    them already: most have the same names.
+    Options that are arguments here go, and those that the command here has already; others have the same
+    names mostly. The last is the command with --help alone, which all others may be worse than. There are
+    none for words that are no command of nsc.
     """
     # The longest first: of `generate diagram object` the shorter `generate diagram` would take the last
     # word for a name.
     for count in (3, 2, 1):
         there = " ".join(words[:count])
         if len(words) >= count and there in COMMANDS:
-            here = COMMANDS[there]
+            here = COMMANDS[there].split()
+            split = (word.split("=", 1) if word.startswith("--") else [word] for word in words[count:])
+            rest = [_OTHER_NAMES.get(word, word) for word in itertools.chain.from_iterable(split)]
+            path = list(itertools.takewhile(lambda word: not word.startswith("-"), here))
             # Options alone: an account may be called like a word of the command.
-            known = {"--name", *(word for word in here.split() if word.startswith("-"))}
-            rest = [word for word in words[count:] if _LONG.get(word, word) not in known]
-            return " ".join(["seedless", here, *map(shlex.quote, rest)])
-    return None
+            known = set(here) - set(path)
+            found = [
+                [*here, *(word for word in rest if word not in known | left)] for left in (_NAMES, _ARGUMENTS)
+            ]
+            asks = {"-h", "--help"} & set(rest)
+            return there, [*([] if asks else found), [*path, "--help"]]
+    return "", []
