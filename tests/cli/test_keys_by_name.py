@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from seedless import Workspace
+from seedless.app.key_names import keys_named
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -70,6 +73,15 @@ def test_the_word_for_a_new_key_is_never_the_name_of_one(acme: Cli) -> None:
     [listed] = acme.ok("account", "signing-key", "list", "-a", "ORDERS", "--json").data["signing_keys"]
     keys = keys_of(acme)
     assert listed["key"] == keys["account ORDERS signing"] != keys["account generate"]
+
+
+def test_an_account_whose_name_begins_with_a_role_is_found_in_a_store_without_an_inventory(acme: Cli) -> None:
+    acme.ok("account", "add", "account X")
+    key = keys_of(acme)["account account X"]
+    (acme.store / "keyring.json").unlink()
+    workspace = Workspace(acme.store)
+    for name in ("account X", "account account X"):
+        assert [str(known) for known in keys_named(workspace, name)] == [key]
 
 
 def test_a_name_of_several_keys_ends_in_a_sentence_with_the_candidates(acme: Cli) -> None:

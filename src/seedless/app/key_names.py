@@ -49,14 +49,16 @@ def keys_named(workspace: Workspace, name: str, role: Role | None = None) -> tup
 
 
 def _stored_keys(workspace: Workspace, name: str) -> Iterator[tuple[PublicKey, str]]:
-    """Yield the keys of the operator and of the account that the store has by this *name*."""
+    """Yield the keys of the operator and of the accounts that the store has by this *name*."""
     store = workspace.store
-    bare = name.removeprefix("operator ").removeprefix("account ")
-    places: list[tuple[str, ...]] = [(bare,)] if bare in store.children() else []
-    for address in [*([()] if bare == store.operator else []), *places]:
-        jwt = store.get(*address)
-        if jwt is not None:
-            yield PublicKey.parse(jwt.claims.sub), bare
+    accounts = store.children()
+    # As it is, and without the role before it; an account may be called "account X" itself.
+    for known in sorted({name, name.removeprefix("operator "), name.removeprefix("account ")}):
+        places: list[tuple[str, ...]] = [(known,)] if known in accounts else []
+        for address in [*([()] if known == store.operator else []), *places]:
+            jwt = store.get(*address)
+            if jwt is not None:
+                yield PublicKey.parse(jwt.claims.sub), known
 
 
 def key_named(workspace: Workspace, name: str, role: Role | None = None) -> PublicKey:
