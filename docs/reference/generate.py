@@ -6,6 +6,7 @@
 - `claims.md` from the table of the members of claims
 - `callout.md` and `issuer.md` from the Structs that read the configurations of the services
 - `desired-state.schema.json` from the table of what a desired-state file may say
+- `tokens.md` from the table of device families
 - `modules.md` from the docstrings of the modules, in the layers of `architecture.md`
 - the block in `README.md` that shows what the demo prints, with --demo
 """
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from generate_services import callout_page, issuer_page
+from generate_tokens import tokens_page
 
 import seedless as package
 from seedless import Preview, Workspace
@@ -385,18 +387,27 @@ def _paragraphs(value: object) -> str:
     return "\n\n".join(textwrap.fill(" ".join(part.split()), 110) for part in parts)
 
 
+def pages() -> dict[str, str]:
+    """Return each page that follows from the code, by its path in the project."""
+    architecture = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
+    written = {
+        "callout.md": callout_page(),
+        "claims.md": claims_page(),
+        "cli.md": cli_page(),
+        "desired-state.schema.json": schema_text(),
+        "issuer.md": issuer_page(),
+        "modules.md": modules_page(architecture),
+        "python.md": python_page(),
+        "rules.md": rules_page(),
+        "tokens.md": tokens_page(),
+    }
+    return {f"docs/reference/{name}": text for name, text in written.items()}
+
+
 def main() -> None:
     """Write the pages; with --demo also the block in the README."""
-    reference = ROOT / "docs" / "reference"
-    (reference / "cli.md").write_text(cli_page(), encoding="utf-8")
-    (reference / "rules.md").write_text(rules_page(), encoding="utf-8")
-    (reference / "python.md").write_text(python_page(), encoding="utf-8")
-    (reference / "claims.md").write_text(claims_page(), encoding="utf-8")
-    (reference / "callout.md").write_text(callout_page(), encoding="utf-8")
-    (reference / "issuer.md").write_text(issuer_page(), encoding="utf-8")
-    (reference / "desired-state.schema.json").write_text(schema_text(), encoding="utf-8")
-    page = ROOT / "docs" / "explanation" / "architecture.md"
-    (reference / "modules.md").write_text(modules_page(page.read_text(encoding="utf-8")), encoding="utf-8")
+    for name, text in pages().items():
+        (ROOT / name).write_text(text, encoding="utf-8")
     if "--demo" in sys.argv:
         script = ROOT / "docs" / "tutorial" / "demo.py"
         demo = subprocess.run([sys.executable, script], stdout=subprocess.PIPE, encoding="utf-8", check=True)

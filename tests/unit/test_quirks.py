@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from seedless.errors import TokenError
@@ -20,7 +16,6 @@ from seedless.pkcs11.families import (
 from seedless.pkcs11.token_info import TokenInfo
 
 YUBICO = "Yubico (www.yubico.com)"
-ROOT = Path(__file__).parents[2]
 
 
 def info(manufacturer: str = "", model: str = "", library: str = "", firmware: str = "1.0") -> TokenInfo:
@@ -140,14 +135,3 @@ def test_every_row_has_a_name_of_its_own_and_a_source() -> None:
     assert len(set(names)) == len(names) == 12
     assert all(family.quirks.source for family in FAMILIES)
     assert all(family.manufacturer or family.library for family in FAMILIES)
-
-
-def test_the_page_of_the_tokens_matches_the_table() -> None:
-    spec = importlib.util.spec_from_file_location(
-        "generate_tokens", ROOT / "docs" / "reference" / "generate_tokens.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert module.PAGE.read_text(encoding="utf-8") == module.page(), "run docs/reference/generate_tokens.py"
