@@ -12,6 +12,7 @@ import click
 import pytest
 
 import seedless.cli.main as main_module
+from seedless.cli.command import show_everything
 from seedless.cli.lazy import LazyGroup
 from seedless.cli.main import seedless
 
@@ -36,6 +37,15 @@ def every_command(
             yield from every_command(command, (*path, name))
         else:
             yield (*path, name), command
+
+
+def every_group(group: click.Group = seedless, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    yield path, group
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from every_group(command, f"{path} {name}".strip())
 
 
 COMMANDS = {" ".join(path): command for path, command in every_command()}
@@ -74,6 +84,20 @@ def test_the_help_of_every_command_has_an_example_of_itself(name: str) -> None:
     _, heading, examples = (COMMANDS[name].help or "").partition("Example:\n")
     assert heading
     assert examples.strip().startswith(f"seedless {name}")
+
+
+def test_no_line_of_any_help_is_wider_than_80_columns() -> None:
+    wide = []
+    for name, command in {**COMMANDS, **dict(every_group())}.items():
+        for everything in (False, True):
+            # The names as in the program: click makes the option --help once for each command, and keeps it.
+            context = click.Context(
+                command, info_name=f"seedless {name}", terminal_width=78, help_option_names=["-h", "--help"]
+            )
+            if everything:
+                show_everything(context)
+            wide += [(name, line) for line in command.get_help(context).splitlines() if len(line) > 80]
+    assert wide == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)

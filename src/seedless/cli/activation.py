@@ -60,7 +60,7 @@ def new(
 
     \b
     Example:
-      seedless activation new -a ORDERS -s 'orders.eu.>' -t BILLING --expiry 1y -o billing.activation
+      seedless activation new -a ORDERS -s 'eu.>' -t SHOP --expiry 1y -o FILE
     """
     if output and workspace.options.plan:
         raise UsageError("a plan is signed later, without a file to write", "leave out --output")

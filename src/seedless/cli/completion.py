@@ -35,7 +35,7 @@ def completion(settings: Settings, *, shell: str) -> None:
 
     \b
     Example:
-      seedless completion bash > ~/.local/share/bash-completion/completions/seedless
+      seedless completion bash >> ~/.bash_completion
       seedless completion zsh > ~/.zfunc/_seedless
       seedless completion fish > ~/.config/fish/completions/seedless.fish
     """

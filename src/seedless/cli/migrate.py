@@ -66,7 +66,7 @@ def nsc(
     \b
     Example:
       seedless migrate nsc --dry-run
-      seedless migrate nsc --token pkcs11:token=ACME --replace-seeds --backup /media/safe/nkeys
+      seedless migrate nsc --token ACME --replace-seeds --backup /media/safe/nkeys
     """
     if replace_seeds and backup is None:
         raise UsageError("seeds are replaced only after a backup", "name a folder for it with --backup")

@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 _KINDS = [
     "operator", "account", "user", "activation", "authorization_request", "authorization_response", "generic",
 ]  # fmt: skip
+_KIND = f"Kind of the claims, one of {', '.join(_KINDS)} [default: nats.type]."
 
 
 @command()
 @click.argument("file", metavar="[FILE]", required=False)
-@click.option("--kind", type=click.Choice(_KINDS), help="Kind of the claims [default: nats.type].")
+@click.option("--kind", type=click.Choice(_KINDS), metavar="KIND", help=_KIND)
 @click.option(
     "--issuer", "-K", type=KEY_OR_ROLE, metavar="KEY|ROLE", help="The key that signs, or the role of a scope."
 )

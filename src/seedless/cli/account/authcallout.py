@@ -56,7 +56,7 @@ def authcallout(
 
     \b
     Example:
-      seedless account authcallout AUTH --auth-user callout --allowed-account ORDERS --curve generate
+      seedless account authcallout AUTH --auth-user callout --allowed-account SHOP
     """  # fmt: skip
     _require_sense(curve, given, disable=disable)
     callouts = workspace.auth_callouts

@@ -74,7 +74,7 @@ def edit(
 
     \b
     Example:
-      seedless account edit ORDERS --conns 100 --js-disk-storage 10G --rm-tag env:test
+      seedless account edit ORDERS --conns 100 --js-disk-storage 10G --rm-tag test
       seedless account edit ORDERS --sk generate
     """
     options.require_given(sk, rm_sk, issuer)

@@ -81,8 +81,8 @@ def add(
 
     \b
     Example:
-      seedless account import add -a BILLING --src-account ORDERS --remote-subject 'orders.>'
-      seedless account import add -a BILLING --activation orders.activation --local-subject 'in.>'
+      seedless account import add -a SHOP --src-account EU --remote-subject 'eu.>'
+      seedless account import add -a SHOP -u eu.activation -s 'in.>'
     """
     token, read = ("", None) if activation is None else _activation_in(activation)
     base = activated_import(
@@ -123,7 +123,7 @@ def edit(
 
     \b
     Example:
-      seedless account import edit -a BILLING -s 'orders.>' --activation new.activation
+      seedless account import edit -a SHOP -s 'eu.>' -u new.activation
     """
     changes = {("subject" if name == "remote_subject" else name): value for name, value in given.items()}
     if "activation" in changes:
@@ -158,7 +158,7 @@ def remove(
 
     \b
     Example:
-      seedless account import remove -a BILLING -s 'orders.>'
+      seedless account import remove -a SHOP -s 'eu.>'
     """
     return workspace.imports.remove(account, subject, source=src_account, kind=kind, issuer=issuer)
 
@@ -171,7 +171,7 @@ def list_(workspace: CommandWorkspace, *, account: str) -> None:
 
     \b
     Example:
-      seedless account import list -a BILLING
+      seedless account import list -a SHOP
     """
     imports = workspace.account(account).claims.body.imports
     names = names_of(workspace, {entry.account for entry in imports})

@@ -59,8 +59,8 @@ def add(
 
     \b
     Example:
-      seedless account mapping add -a ORDERS --from orders --to orders.v1 --weight 90
-      seedless account mapping add -a ORDERS --from orders --to orders.v2 --weight 10
+      seedless account mapping add -a ORDERS --from old --to new.v1 --weight 90
+      seedless account mapping add -a ORDERS --from old --to new.v2 --weight 10
     """
     return workspace.mappings.add(target=target, weight=weight, **which)
 
@@ -78,7 +78,7 @@ def edit(
 
     \b
     Example:
-      seedless account mapping edit -a ORDERS --from orders --to orders.v2 --weight 50
+      seedless account mapping edit -a ORDERS --from old --to new.v2 --weight 50
     """
     return workspace.mappings.edit(target=target, weight=weight, **which)
 
@@ -95,7 +95,7 @@ def remove(
 
     \b
     Example:
-      seedless account mapping remove -a ORDERS --from orders
+      seedless account mapping remove -a ORDERS --from old
     """
     return workspace.mappings.remove(target=target, **which)
 

@@ -62,8 +62,8 @@ def add(
 
     \b
     Example:
-      seedless account signing-key add -a ORDERS
-      seedless account signing-key add -a ORDERS --role service --allow-sub '{{name()}}.>'
+      seedless account signing-key add -a SHOP
+      seedless account signing-key add -a SHOP --role app --allow-sub '{{name()}}'
     """
     template = options.body(Template.new()) if options.are_given else None
     return workspace.signing_keys.add(
@@ -97,7 +97,7 @@ def edit(
 
     \b
     Example:
-      seedless account signing-key edit -a ORDERS service --allow-pub 'orders.{{name()}}' --subs 100
+      seedless account signing-key edit -a SHOP app --allow-pub '{{name()}}.>'
     """
     options.require_given(role is not None, description is not None)
     return workspace.signing_keys.edit(
@@ -121,7 +121,7 @@ def remove(
 
     \b
     Example:
-      seedless account signing-key remove -a ORDERS service
+      seedless account signing-key remove -a SHOP app
     """
     return workspace.signing_keys.remove(account, *keys, force=force, issuer=issuer)
 
@@ -134,7 +134,7 @@ def list_(workspace: CommandWorkspace, *, account: str) -> None:
 
     \b
     Example:
-      seedless account signing-key list -a ORDERS
+      seedless account signing-key list -a SHOP
     """
     keys = workspace.signing_keys.list(account)
     names = ("key", "scoped", "role", "description", "known")

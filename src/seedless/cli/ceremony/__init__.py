@@ -28,7 +28,7 @@ ceremony = LazyGroup(
 
 \b
 The steps:
-  seedless ceremony prepare orders.plan --reason "quarterly limits" -o request.json
+  seedless ceremony prepare orders.plan --reason "new limits" -o request.json
   seedless ceremony review request.json
   seedless ceremony witness request.json --key-file ada.nk -o ada.witness
   seedless ceremony sign request.json --witness ada.witness -o result.json

@@ -99,7 +99,7 @@ def report(
 
     \b
     Example:
-      seedless ceremony report request.json result.json --operator-key O… -o ceremony.html
+      seedless ceremony report request.json result.json --operator-key O… -o FILE
     """
     atomic.require_new(output)
     request, result = options.read_ceremony(request_file, result_file)

@@ -95,8 +95,8 @@ def keygen(  # noqa: PLR0913 - one for each option
 
     \b
     Example:
-      seedless ceremony keygen --request request.json --statement ada.witness -o keys.json
-      seedless ceremony keygen ACME --holder Ada --policy-out policy.toml -o keys.json
+      seedless ceremony keygen --request request.json --present Ada -o keys.json
+      seedless ceremony keygen ACME --holder Ada --policy-out p.toml -o keys.json
     """
     people = _People(statements, present, bags, exceptions, device_info, expect, clock_checked, allowed)
     if request is not None:

@@ -58,7 +58,7 @@ def prepare(
 
     \b
     Example:
-      seedless ceremony prepare orders.plan --reason "quarterly limits" -o request.json
+      seedless ceremony prepare orders.plan --reason "new limits" -o request.json
     """
     ceremonies, is_dry = workspace.ceremonies, workspace.options.dry_run
     issued = at.at(workspace.now) if at else workspace.now

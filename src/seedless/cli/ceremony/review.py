@@ -48,7 +48,7 @@ def review(
 
     \b
     Example:
-      seedless ceremony review request.json --policy policy.toml --checklist checklist.txt
+      seedless ceremony review request.json --checklist checklist.txt
     """
     if options.is_of(request_file, file_kind.KEY_REQUEST):
         data = documents.read(request_file, file_kind.KEY_REQUEST)
@@ -96,7 +96,7 @@ def witness(
 
     \b
     Example:
-      seedless ceremony witness request.json --policy policy.toml --key-file ada.nk -o ada.witness
+      seedless ceremony witness request.json --key-file ada.nk -o ada.witness
     """
     if (key_file is None) == (key is None):
         raise UsageError("your key is in a file or on a token", "give one of --key-file and --key")

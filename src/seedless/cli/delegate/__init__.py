@@ -22,7 +22,7 @@ many as software can, without the token. A pinned policy has to allow it: [deleg
 
 \b
 Steps:
-  seedless delegate add ORDERS --role service --for 12h --out service.nk --token pkcs11:token=ACME
+  seedless delegate add ORDERS --role service --for 12h --out service.nk
   seedless delegate list
   seedless delegate end ORDERS --token pkcs11:token=ACME
 """,

@@ -47,7 +47,7 @@ def add(
 
     \b
     Example:
-      seedless delegate add ORDERS --role service --for 12h --out service.nk --url nats://localhost:4222
+      seedless delegate add ORDERS --role service --for 12h --out service.nk
     """
     from seedless.cli.push import publish  # not for --help
 

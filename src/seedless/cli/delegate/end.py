@@ -46,7 +46,7 @@ def end(
     \b
     Example:
       seedless delegate end ORDERS --url nats://localhost:4222
-      seedless delegate end ORDERS ABJY4ZZCFVW53MCUY3ZKHZNVKQYCNHZXJ7DDGVIUQPYVRDJLXDVHGAIK --now
+      seedless delegate end ORDERS ABJY… --now
     """
     from seedless.cli.push import publish  # not for --help
 

@@ -45,7 +45,7 @@ def renew(
 
     \b
     Example:
-      seedless delegate renew ABJY4ZZCFVW53MCUY3ZKHZNVKQYCNHZXJ7DDGVIUQPYVRDJLXDVHGAIK --for 12h --out next.nk
+      seedless delegate renew ABJY… --for 12h --out next.nk
     """
     from seedless.cli.push import publish  # not for --help
 

@@ -44,7 +44,7 @@ def attest(
     \b
     Example:
       seedless key attest OAK3… -c yubico-ca-certs.pem --policy policy.toml
-      seedless key attest OAK3… -c key.pem -c device.pem -c roots.pem --no-token --policy policy.toml
+      seedless key attest OAK3… -c key.pem -c device.pem -c roots.pem --no-token
     """
     found, entry = workspace.keys.attest(
         public_key, files, reads_token=not no_token, dry_run=workspace.options.dry_run

@@ -45,7 +45,7 @@ def import_(settings: Settings, *, role: str | None, name: str | None, recurse: 
 
     \b
     Example:
-      seedless key import ORDERS.nk --role account --name ORDERS --token pkcs11:token=ACME
+      seedless key import ORDERS.nk --role account --name ORDERS --token ACME
       seedless key import backup/keys --recurse --token pkcs11:token=ACME
     """
     if source != "-" and Path(source).is_dir():

@@ -96,7 +96,7 @@ def register(
 
     \b
     Example:
-      seedless key register --role operator --name ACME --id 02 --token pkcs11:token=YubiKey%20PIV
+      seedless key register --role operator --name ACME --id 02 --token OPS
       seedless key register --all --token pkcs11:token=ACME
     """
     if is_all:

@@ -52,7 +52,7 @@ def add(
     \b
     Example:
       seedless operator add ACME --token pkcs11:token=ACME --sys
-      seedless operator add ACME --token pkcs11:token=ACME --sys --spare-token pkcs11:token=SPARE
+      seedless operator add ACME --sys --token ACME --spare-token SPARE
     """
     made = workspace.operators.add(
         name,

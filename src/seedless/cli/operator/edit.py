@@ -37,7 +37,7 @@ def edit(
 
     \b
     Example:
-      seedless operator edit --service-url nats://nats.example.com:4222 --tag env:prod
+      seedless operator edit --service-url nats://n1.example:4222 --tag env:prod
       seedless operator edit --sk generate
     """
     options.require_given(sk, rm_sk)
@@ -85,7 +85,7 @@ def remove(workspace: CommandWorkspace, *, keys: tuple[str, ...], force: bool) -
 
     \b
     Example:
-      seedless operator signing-key remove ODSKRJVJ4B3PRQCDNAYQQOGY2WBMKOPJAHTZGKHLGW3GD2ZEYOJTJBTU
+      seedless operator signing-key remove ODSK…
     """
     return workspace.signing_keys.remove(None, *keys, force=force)
 

@@ -26,8 +26,8 @@ a pinned policy has to allow it. A second token with a signing key needs no secr
 \b
 Steps, on a machine without a network:
   seedless recovery form --shares 3 --threshold 2 -o forms.html
-  seedless recovery create ACME --shares 3 --threshold 2 -o record.json --token pkcs11:token=ACME
+  seedless recovery create ACME --shares 3 --threshold 2 -o record.json
   seedless recovery check record.json
-  seedless recovery restore record.json --token pkcs11:token=SPARE
+  seedless recovery restore record.json --token SPARE
 """,
 )

@@ -58,7 +58,7 @@ def check(
     \b
     Example:
       seedless recovery check record.json --one-share
-      seedless recovery check record.json --transcript restore.json --operator-key O…
+      seedless recovery check record.json --transcript FILE --operator-key O…
     """
     known = recovery.read_record(record)
     if transcript is not None:

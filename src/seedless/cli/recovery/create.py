@@ -72,7 +72,7 @@ def create(  # noqa: PLR0913 - one for each option
 
     \b
     Example:
-      seedless recovery create ACME --threshold 2 --shares 3 -o record.json --token pkcs11:token=ACME
+      seedless recovery create ACME --threshold 2 --shares 3 -o record.json
     """
     new = NewShares(
         keys=tuple(map(KeyName.parse, names or _default_keys(name))),

@@ -57,7 +57,7 @@ def derive(
 
     \b
     Example:
-      seedless recovery derive record.json --role account --name ORDERS -o record-2.json
+      seedless recovery derive record.json --role account --name ORDERS -o 2.json
     """
     known = recovery.read_record(record)
     key = KeyName(role=ROLES[role], name=name, index=index)

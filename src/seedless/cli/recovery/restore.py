@@ -53,7 +53,7 @@ def restore(
 
     \b
     Example:
-      seedless recovery restore record.json --token pkcs11:token=SPARE
+      seedless recovery restore record.json --token SPARE
     """
     known = recovery.read_record(record)
     keys = recovery.chosen_keys(known, names)

@@ -111,7 +111,7 @@ def account_key(
 
     \b
     Example:
-      seedless rotate account-key ORDERS --token pkcs11:token=ACME --url nats://localhost:4222
+      seedless rotate account-key ORDERS --token ACME --url nats://localhost:4222
       seedless rotate account-key ORDERS --finish --url nats://localhost:4222
     """  # fmt: skip
     from seedless.cli.render.rotation import print_account_key  # not for --help
@@ -145,7 +145,7 @@ def operator_key(
 
     \b
     Example:
-      seedless rotate operator-key --token pkcs11:token=ACME --url nats://localhost:4222
+      seedless rotate operator-key --token ACME --url nats://localhost:4222
       seedless rotate operator-key --finish --url nats://localhost:4222
     """  # fmt: skip
     from seedless.cli.render.rotation import print_operator_key  # not for --help

@@ -44,7 +44,7 @@ def init(
     none yet, and its module is listed in your configuration: later commands find both by themselves.
 
     \b
-    From nothing to a first account and user, on Debian and Ubuntu (apt install softhsm2):
+    From nothing to a first account and user, on Debian (apt install softhsm2):
       seedless token init --softhsm --label ACME
       seedless operator add ACME --sys
       seedless account add ORDERS

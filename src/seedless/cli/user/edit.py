@@ -41,7 +41,7 @@ def add(
 
     \b
     Example:
-      seedless user add -a ORDERS app --allow-pub 'orders.>' --allow-sub '_INBOX.>'
+      seedless user add -a ORDERS app --allow-pub 'orders.>' --allow-sub 'done.>'
     """
     change = options.change(workspace)
     with workspace.lock():
@@ -70,7 +70,7 @@ def edit(
 
     \b
     Example:
-      seedless user edit -a ORDERS app --allow-pub 'audit.>' --rm 'orders.>' --expiry 90d
+      seedless user edit -a ORDERS app --allow-pub 'audit.>' --expiry 90d
     """
     options.require_given(issuer)
     return workspace.users.edit(account, name, options.change(workspace), issuer=issuer)
