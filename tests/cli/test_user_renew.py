@@ -152,7 +152,7 @@ def test_all_are_shown_in_one_review_and_a_dry_run_signs_nothing(system: Cli) ->
     ("words", "sentence"),
     [
         pytest.param([], "no users to renew are named", id="nothing said"),
-        pytest.param(["short"], "the account of the users is not named", id="no account"),
+        pytest.param(["no"], 'there is no user "no" in operator ACME', id="in no account"),
         pytest.param(
             ["-a", "ORDERS", "nobody"], 'there is no user "nobody" in account "ORDERS"', id="unknown"
         ),

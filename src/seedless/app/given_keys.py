@@ -1,4 +1,4 @@
-"""Names of keys that a person gave in the place of keys: the keys that they name.
+"""What a person leaves to the store: names in the place of keys, and no account beside the name of a user.
 
 It imports nothing of the package, since every command loads it, `--help` too.
 """
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
     from seedless.nkey import Role
 
-__all__ = ["GivenKeyName", "has_names", "keys_for"]
+__all__ = ["AccountOfUsers", "GivenKeyName", "has_names", "keys_for"]
+
+_USERS = ("name", "names", "old")
+"""The parameters of commands that name users, beside an account that may be left out."""
 
 
 class GivenKeyName(str):
@@ -33,20 +36,32 @@ class GivenKeyName(str):
         return made
 
 
+class AccountOfUsers(str):
+    """The account with the users that a command names, in the place of one that nobody gave."""
+
+    __slots__ = ()
+
+
 def has_names(values: Mapping[str, object]) -> bool:
-    """Report whether one of *values*, or of the values in a tuple, is the name of a key."""
-    return any(isinstance(item, GivenKeyName) for value in values.values() for item in _items(value))
+    """Report whether one of *values*, or of the values in a tuple, is to be looked up: see `keys_for`."""
+    kinds = (GivenKeyName, AccountOfUsers)
+    return any(isinstance(item, kinds) for value in values.values() for item in _items(value))
 
 
 def keys_for(workspace: Workspace, values: Mapping[str, object]) -> dict[str, object]:
     """Return those of *values* with names of keys, with the keys; raise `UsageError` for a name of several.
 
-    Of the account that `account` or `name` is the roles go before names.
+    Of the account that `account` or `name` is the roles go before names. An `account` that was left out is
+    the one with the users that are named, None where none is.
     """
-    account = values.get("account") or values.get("name")
     found: dict[str, object] = {}
+    account = values.get("account")
+    if isinstance(account, AccountOfUsers):
+        users = [str(user) for name in _USERS for user in _items(values.get(name)) if user]
+        found["account"] = account = workspace.users.account_of(*users) if users else None
+    account = account or values.get("name")
     for name, value in values.items():
-        if has_names({name: value}):
+        if name not in found and has_names({name: value}):
             keys = tuple(_key(workspace, item, account) for item in _items(value))
             found[name] = keys if isinstance(value, tuple) else keys[0]
     return found

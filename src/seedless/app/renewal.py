@@ -160,7 +160,7 @@ def renew_users(
 ) -> Preview[UsersRenewed]:
     """Preview a later end for users: those of *names*, or those that expire *within* a span, or have."""
     if names and account is None:
-        raise UsageError("the account of the users is not named", "name it with --account")
+        account = workspace.users.account_of(*names)
     if not names and within is None:
         raise UsageError("no users to renew are named", "name them, or give --within 30d")
     now, span = workspace.refresh(), _span(within)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import shlex
 from collections.abc import Iterable, Mapping
@@ -23,7 +24,7 @@ from seedless.app.renewal import UsersRenewed, renew_users
 from seedless.app.signing_keys import subject_for
 from seedless.claims import JetStreamPermissions, Permission, User
 from seedless.claims.jetstream import allow
-from seedless.errors import UsageError
+from seedless.errors import BadKey, UsageError
 from seedless.jwt import Claims, Jwt
 from seedless.nkey import PublicKey, Role
 from seedless.plan import changed, issuing_key, new_user, resigned, scope_of
@@ -59,24 +60,40 @@ class Users:
         """Return the names of the users of *account*, sorted; those too whose files are damaged."""
         return self._workspace.store.children(account)
 
-    def account_of(self, name: str) -> str:
-        """Return the account of the one user of the store that is called *name*.
+    def account_of(self, *names: str) -> str:
+        """Return the one account of the store that has users of all these *names*, or public keys.
 
         Raise `UsageError` where there is none, or several.
         """
-        store = self._workspace.store
-        accounts = [account for account in store.children() if name in store.children(account)]
+        found = [self._accounts_with(name) for name in names]
+        accounts = [account for account in found[0] if all(account in others for others in found)]
         if len(accounts) == 1:
             return accounts[0]
+        if accounts:
+            listed = ", ".join(map(shown, accounts))
+            raise UsageError(
+                f"{quoted(names[0])} is a user of {len(accounts)} accounts: {listed}",
+                f"name one: --account {shlex.quote(accounts[0])}",
+            )
+        users = ", ".join(map(quoted, dict.fromkeys(names)))
+        raise UsageError(
+            f"no account has all of these users: {users}",
+            f"name those of one account at a time: --account {shlex.quote(found[0][0])}",
+        )
+
+    def _accounts_with(self, user: str) -> list[str]:
+        """Return the accounts with a *user* of this name, or public key; raise `UsageError` for none."""
+        store = self._workspace.store
+        accounts = [account for account in store.children() if user in store.children(account)]
+        if not accounts:
+            with contextlib.suppress(BadKey):  # a name that is no key
+                accounts = [*(store.find(PublicKey.parse(user)) or ())[:-1]]
         if not accounts:
             raise UsageError(
-                f"there is no user {quoted(name)} in operator {shown(store.operator)}",
+                f"there is no user {quoted(user)} in operator {shown(store.operator)}",
                 "seedless user list shows the users",
             )
-        raise UsageError(
-            f"{quoted(name)} is a user of {len(accounts)} accounts: {', '.join(map(shown, accounts))}",
-            f"name one: --account {shlex.quote(accounts[0])}",
-        )
+        return accounts
 
     def add(
         self,

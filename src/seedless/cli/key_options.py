@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedless.app.given_keys import GivenKeyName
+from seedless.app.given_keys import AccountOfUsers, GivenKeyName
 from seedless.cli.values import ParsedType
 from seedless.errors import BadKey
 from seedless.nkey import PublicKey, Role
@@ -71,7 +71,9 @@ force_option = click.option(
 account_option = click.option(
     "--account", "-a", "account", required=True, metavar="NAME", help="The account of the user."
 )
-any_account_option = click.option(
-    "--account", "-a", "account", metavar="NAME", help="Its account [default: the one with such a user]."
-)
-"""For commands that sign nothing."""
+found_account_option = click.option(
+    "--account", "-a", "account", metavar="NAME",
+    callback=lambda _, __, name: AccountOfUsers() if name is None else name,
+    help="Its account [default: the one with such a user].",
+)  # fmt: skip
+"""For users that exist."""

@@ -9,7 +9,7 @@ import click
 from seedless.app.nats_context import nats_context
 from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.key_options import any_account_option
+from seedless.cli.key_options import found_account_option
 from seedless.cli.options import store_options
 from seedless.cli.render import describe
 from seedless.cli.values import output_option
@@ -21,10 +21,10 @@ from seedless.text import shown
 
 @command()
 @click.argument("name")
-@any_account_option
+@found_account_option
 @output_option("Write here (0600), not to stdout; a file that exists is not replaced.")
 @store_options
-def creds(workspace: CommandWorkspace, *, name: str, account: str | None, output: Path | None) -> None:
+def creds(workspace: CommandWorkspace, *, name: str, account: str, output: Path | None) -> None:
     """Print the creds of a user.
 
     They are made of the jwt in the store and, where its key was made in software, of its seed: from the key
@@ -34,7 +34,6 @@ def creds(workspace: CommandWorkspace, *, name: str, account: str | None, output
     Example:
       seedless user creds -a ORDERS app -o app.creds
     """
-    account = account or workspace.users.account_of(name)
     jwt = workspace.user(account, name)
     describe.report_unusual([(f"user {account}/{name}", jwt)])
     key = workspace.user_key(account, name, jwt.claims.sub)
@@ -51,7 +50,7 @@ def creds(workspace: CommandWorkspace, *, name: str, account: str | None, output
 
 @command()
 @click.argument("name")
-@any_account_option
+@found_account_option
 @click.option(
     "--name", "-n", "as_", metavar="NAME", help="Name of the context [default: OPERATOR-ACCOUNT-USER]."
 )
@@ -65,7 +64,7 @@ def context(
     workspace: CommandWorkspace,
     *,
     name: str,
-    account: str | None,
+    account: str,
     as_: str | None,
     url: str | None,
     description: str | None,
@@ -81,7 +80,6 @@ def context(
       seedless user context -a ORDERS app --url nats://localhost:4222
       nats --context ACME-ORDERS-app pub orders.new hello
     """
-    account = account or workspace.users.account_of(name)
     made = nats_context(workspace, account, name, title=as_, url=url, description=description, path=output)
     if not workspace.options.dry_run:
         made.write(replaces=overwrite)

@@ -8,7 +8,7 @@ import click
 
 from seedless.cli import printing
 from seedless.cli.command import command
-from seedless.cli.key_options import account_option, issuer_option
+from seedless.cli.key_options import found_account_option, issuer_option
 from seedless.cli.options import sign_options
 from seedless.cli.review import sign_preview
 from seedless.cli.workspace import CommandWorkspace
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@account_option
+@found_account_option
 @click.option(
     "--revoke/--no-revoke", "-R", default=None, help="Revoke [default: those whose jwts still hold]."
 )

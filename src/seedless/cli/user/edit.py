@@ -7,7 +7,7 @@ import click
 from seedless.cli.claims_options import ClaimsOptions, user_claims, user_edits
 from seedless.cli.command import command
 from seedless.cli.edits import EditPreview, edit_options
-from seedless.cli.key_options import account_option, issuer_option, public_key_option
+from seedless.cli.key_options import account_option, found_account_option, issuer_option, public_key_option
 from seedless.cli.options import sign_options
 from seedless.cli.render import describe
 from seedless.cli.review import sign_preview
@@ -57,7 +57,7 @@ def add(
 
 @command()
 @click.argument("name")
-@account_option
+@found_account_option
 @issuer_option
 @user_edits
 @edit_options
@@ -79,7 +79,7 @@ def edit(
 @command()
 @click.argument("old")
 @click.argument("new")
-@account_option
+@found_account_option
 @sign_options
 def rename(workspace: CommandWorkspace, *, old: str, new: str, account: str) -> None:
     """Rename a user.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from seedless.cli.command import command
-from seedless.cli.key_options import any_account_option
+from seedless.cli.key_options import found_account_option
 from seedless.cli.options import store_options
 from seedless.cli.render import describe
 from seedless.cli.render.shown import print_shown, show_options
@@ -14,10 +14,10 @@ from seedless.cli.workspace import CommandWorkspace
 
 @command()
 @click.argument("name")
-@any_account_option
+@found_account_option
 @show_options
 @store_options
-def show(workspace: CommandWorkspace, *, name: str, account: str | None, shown_as: dict[str, object]) -> None:
+def show(workspace: CommandWorkspace, *, name: str, account: str, shown_as: dict[str, object]) -> None:
     """Show the user NAME of an account.
 
     \b
@@ -26,7 +26,6 @@ def show(workspace: CommandWorkspace, *, name: str, account: str | None, shown_a
       seedless user show -a ORDERS app
       seedless user show -a ORDERS app --field nats.pub.allow
     """
-    account = account or workspace.users.account_of(name)
     print_shown(workspace.user(account, name), workspace.options, shown_as)
 
 
