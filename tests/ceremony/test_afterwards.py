@@ -24,8 +24,7 @@ def held(cli: Cli) -> Cli:
     words = ("--reason", "the first", "--by", "Ada", "-o", str(request), "--json")
     digest = cli.ok("ceremony", "prepare", str(plan), *words).data["request"]
     sign = ("ceremony", "sign", str(request), "-o", str(cli.home / "first.result"))
-    operator = cli.ok("key", "list", "--role", "operator", "--json").data["keys"][0]["public_key"]
-    cli.ok(*sign, "--expect", digest, "--clock-checked", "--first-use", operator)
+    cli.ok(*sign, "--expect", digest, "--clock-checked", "--first-use", "ACME")
     return cli
 
 
@@ -61,7 +60,7 @@ def test_a_ceremony_that_comes_out_otherwise_is_reported_with_its_place(held: Cl
 
 def test_who_types_replay_gets_the_command_that_took_its_place(cli: Cli) -> None:
     done = cli.run("ceremony", "replay", "x")
-    assert (done.code, "use seedless ceremony check --recompute" in done.err) == (2, True)
+    assert (done.code, done.err.splitlines()[-1]) == (2, "hint: seedless ceremony check --recompute x")
 
 
 def test_the_keys_of_the_transcripts_are_on_their_tokens(held: Cli) -> None:

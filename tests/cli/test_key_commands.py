@@ -208,11 +208,18 @@ def test_a_key_that_can_leave_signs_only_when_it_is_named(cli: Cli) -> None:
     assert f"to use it all the same, --allow-extractable {KEY}\n" in done.err
     assert cli.run(*add, "--allow-extractable", operator).code == 4, "another key is named"
     cli.ok(*add, "--allow-extractable", operator, "--allow-extractable", KEY)
+    cli.ok(*add[:4], "shop", *add[5:], "--allow-extractable", "account ORDERS")
 
 
-def test_what_may_leave_is_named_by_its_public_key(cli: Cli) -> None:
+def test_what_may_leave_is_a_key_that_is_known_or_a_public_key(cli: Cli) -> None:
     done = cli.run("operator", "add", "ACME", "--allow-extractable", "mine")
-    assert (done.code, "--allow-extractable" in done.err) == (2, True)
+    assert (done.code, done.out) == (2, "")
+    assert done.err == 'error: there is no key called "mine"\nhint: seedless key list shows the names\n'
+    done = cli.run("operator", "add", "ACME", "--reset-time", "O" * 56)
+    assert (done.code, "invalid value for '--reset-time': the checksum of the key is wrong" in done.err) == (
+        2,
+        True,
+    )
 
 
 def test_a_key_without_a_label_has_the_role_that_the_inventory_gives_it(cli: Cli) -> None:

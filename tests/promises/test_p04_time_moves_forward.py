@@ -247,7 +247,7 @@ def test_a_plan_of_the_way_back_is_signed_only_where_it_is_named_again(frozen: C
     key = stored(frozen, "ORDERS").claims.sub
     plan = str(frozen.home / "back.plan")
     words = ("account", "edit", "ORDERS", "--conns", "6")
-    digest = frozen.ok(*words, "--reset-time", key, "--plan", plan, "--json").data["digest"]
+    digest = frozen.ok(*words, "--reset-time", "ORDERS", "--plan", plan, "--json").data["digest"]
     policy = frozen.home / "policy.toml"
     policy.write_text(f'operator = "{stored(frozen).claims.sub}"\n')
     signing = ("sign", "--plan", plan, "--expect", digest, "--policy", str(policy), "--yes")

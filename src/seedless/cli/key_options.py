@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 _LONG_ENOUGH = 40  # characters in a row without a space: a key that is not right, and no name
 
 
-def public_key_type(role: Role | None = None) -> ParsedType:
-    """Return the type of a NATS public key, of one *role* or of any; what cannot be one is its name."""
+def public_key_type(role: Role | None = None, word: str | None = None) -> ParsedType:
+    """Return the type of a NATS public key, of one *role* or of any; what cannot be one is its name.
 
-    def parse(text: str) -> PublicKey | GivenKeyName:
+    The *word* means no key, as `all` does.
+    """
+
+    def parse(text: str) -> PublicKey | GivenKeyName | str:
+        if text == word:
+            return text
         try:
             key = PublicKey.parse(text)
         except BadKey as error:

@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
+from msgspec.structs import replace
 
 from seedless.app.given_keys import has_names, keys_for
 from seedless.app.settings import WorkspaceSettings
@@ -42,15 +43,13 @@ class Settings(WorkspaceSettings, frozen=True, kw_only=True):
         printing.emit(data, text, as_json=self.as_json)
 
 
-def _public_keys(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
-    """Return *given*, public keys all of them."""
-    from seedless.errors import BadKey  # most commands are given none
-    from seedless.nkey import PublicKey
+def _public_keys(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[object, ...]:
+    """Return *given*, public keys and names of keys all of them."""
+    if not given:
+        return ()
+    from seedless.cli.key_options import public_key_type  # most commands are given none
 
-    try:
-        return tuple(str(PublicKey.parse(text)) for text in given)
-    except BadKey as error:
-        raise click.BadParameter(error.message, ctx, param) from error
+    return tuple(public_key_type().convert(text, param, ctx) for text in given)
 
 
 def _setting(name: str, metavar: str, help: str, default: str = "") -> Callable[[Any], Any]:  # noqa: A002 - click's
@@ -102,7 +101,7 @@ _WAIVE = [
     )
 ]  # fmt: skip
 reset_time_option = click.option(
-    "--reset-time", multiple=True, metavar="PUBKEY", callback=_public_keys,
+    "--reset-time", multiple=True, metavar="KEY", callback=_public_keys,
     help="Date by this clock what follows the jwt of this key: that one is from a clock that was fast.",
 )  # fmt: skip
 _POLICY = [_setting("policy", "FILE", "The policy that is pinned", "as in the configuration")]
@@ -113,7 +112,7 @@ _JUDGE = [
         help="Waive the finding with this code; not of the policy, nor one that guards a promise.",
     ),
     click.option(
-        "--allow-extractable", multiple=True, metavar="PUBKEY", callback=_public_keys,
+        "--allow-extractable", multiple=True, metavar="KEY", callback=_public_keys,
         help="Sign with this key although its driver reports that it can leave its token.",
     ),
     reset_time_option,
@@ -174,7 +173,7 @@ def _shared(*groups: list[Callable[[Any], Any]]) -> OptionsDecorator:
             if quiet:
                 _be_quiet()
             mine = {name: values.pop(name) for name in list(values) if name in Settings.__struct_fields__}
-            settings = Settings(**mine)
+            settings = _settings(mine)
             if "dry_run" in mine or "yes" in mine:
                 from seedless.cli import consent  # only where somebody may be asked
 
@@ -189,6 +188,15 @@ def _shared(*groups: list[Callable[[Any], Any]]) -> OptionsDecorator:
         return decorated
 
     return decorate
+
+
+def _settings(values: dict[str, Any]) -> Settings:
+    """Return the settings of these *values*, which have keys in the place of names of keys."""
+    keys = {name: values.pop(name) for name in ("allow_extractable", "reset_time") if values.get(name)}
+    settings = Settings(**values)
+    if has_names(keys):
+        keys |= keys_for(_workspace(settings), keys)
+    return replace(settings, **{name: tuple(map(str, value)) for name, value in keys.items()})
 
 
 def _workspace(settings: Settings) -> CommandWorkspace:

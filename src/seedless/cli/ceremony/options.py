@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
@@ -11,13 +11,14 @@ from seedless import file_kind
 from seedless.ceremony import documents
 from seedless.ceremony.judgement import EVERYTHING
 from seedless.cli.key_options import public_key_type
-from seedless.errors import BadKey
-from seedless.nkey import PublicKey, Role
+from seedless.nkey import Role
 from seedless.store import atomic
 
 if TYPE_CHECKING:
     from seedless.file_kind import FileKind
+    from seedless.nkey import PublicKey
 
+FirstUse: TypeAlias = "tuple[str | PublicKey, ...]"
 FILE = click.Path(path_type=Path)
 request_argument = click.argument("request_file", metavar="REQUEST", type=FILE)
 result_argument = click.argument("result_file", metavar="RESULT", type=FILE)
@@ -38,15 +39,8 @@ clock_checked_option = click.option(
 )
 
 
-def _first_use(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
-    try:
-        return tuple(text if text == EVERYTHING else str(PublicKey.parse(text)) for text in given)
-    except BadKey as error:
-        raise click.BadParameter(f"{error.message} (a public key, or all)", ctx, param) from error
-
-
 first_use_option = click.option(
-    "--first-use", multiple=True, metavar="PUBKEY|all", callback=_first_use,
+    "--first-use", multiple=True, metavar="KEY|all", type=public_key_type(word=EVERYTHING),
     help="Take the jwt of this key that the request brings as the current one: the ledger does not know it.",
 )  # fmt: skip
 

@@ -34,7 +34,7 @@ def rehearse(
     workspace: CommandWorkspace,
     *,
     request_file: Path,
-    first_use: tuple[str, ...],
+    first_use: options.FirstUse,
     softhsm: Path | None,
     output: Path | None,
 ) -> int:

@@ -38,7 +38,11 @@ if TYPE_CHECKING:
 @click.option("--checklist", type=options.FILE, metavar="FILE", help="Write a page to print.")
 @judge_options
 def review(
-    workspace: CommandWorkspace, *, request_file: Path, first_use: tuple[str, ...], checklist: Path | None
+    workspace: CommandWorkspace,
+    *,
+    request_file: Path,
+    first_use: options.FirstUse,
+    checklist: Path | None,
 ) -> None:
     """Check and show a request, without token or PIN.
 
@@ -82,7 +86,7 @@ def witness(
     request_file: Path,
     key_file: Path | None,
     key: PublicKey | None,
-    first_use: tuple[str, ...],
+    first_use: options.FirstUse,
     expect: str | None,
     clock_checked: bool,
     output: Path,
@@ -128,7 +132,7 @@ def witness(
 def _shown_statement(
     workspace: CommandWorkspace,
     request: bytes,
-    first_use: tuple[str, ...],
+    first_use: options.FirstUse,
     key: SoftwareKey | PublicKey | None,
 ) -> WitnessStatement:
     """Show a request, and return what *key* signs of it."""

@@ -45,7 +45,7 @@ def sign(  # noqa: PLR0913 - one for each option
     witness_files: tuple[Path, ...],
     present: tuple[str, ...],
     device_info: tuple[Path, ...],
-    first_use: tuple[str, ...],
+    first_use: options.FirstUse,
     expect: str | None,
     clock_checked: bool,
     output: Path,
