@@ -104,7 +104,7 @@ def test_a_folder_has_no_role_and_a_file_needs_a_name(cli: Cli) -> None:
 def test_a_command_that_has_moved_names_the_new_one(cli: Cli, old: str, new: str) -> None:
     done = cli.run("key", old)
     assert (done.code, done.err) == (
-        2, f'error: there is no command "{old}": use {new}\nhint: seedless key --help\n'
+        2, f'error: there is no command "{old}": did you mean {new}?\nhint: {new}\n'
     )  # fmt: skip
 
 

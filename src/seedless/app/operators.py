@@ -120,7 +120,7 @@ class Operators:
             return _added(child.store, jwts)
 
         made = preview(child, intent, finish, seeds=(user,) if user else (), notices=keys.notices)
-        return made if public_key is not None else _with_operators_of_others(workspace, made)
+        return made if public_key is not None else _with_operators_of_others(workspace, made, spare)
 
     def edit(
         self,
@@ -259,21 +259,29 @@ class _Keys:
         return SystemAccount(account=account, user=user, signing=signing, spare=spare)
 
 
-def _with_operators_of_others(workspace: Workspace, made: Preview[OperatorAdded]) -> Preview[OperatorAdded]:
-    """Return *made* with the warning of `_operators_of_others`; no driver is loaded for refused claims."""
+def _with_operators_of_others(
+    workspace: Workspace, made: Preview[OperatorAdded], spare: str
+) -> Preview[OperatorAdded]:
+    """Return *made* with the warnings about the token and the *spare* one, where there is one.
+
+    No driver is loaded for claims that are refused.
+    """
     if made.report.errors:
         return made
-    return replace(made, notices=made.notices + _operators_of_others(workspace))
+    found = _operators_of_others(workspace, named_uri(workspace), "the token")
+    if spare:
+        found += _operators_of_others(workspace, token_uri(workspace, spare), "the spare token")
+    return replace(made, notices=made.notices + found)
 
 
-def _operators_of_others(workspace: Workspace) -> tuple[Notice, ...]:
-    """Return a warning of keys of operators on the token of new keys that the inventory does not have.
+def _operators_of_others(workspace: Workspace, uri: KeyUri, title: str) -> tuple[Notice, ...]:
+    """Return a warning of keys of operators on the token *uri* that the inventory does not have.
 
     They are most often those of another store, which was not named. Nobody logs in for that, and where the
     token cannot be read it is signing that reports why.
     """
     try:
-        names = sorted(_unknown_operator_keys(workspace))  # drivers list them in any order
+        names = sorted(_unknown_operator_keys(workspace, uri))  # drivers list them in any order
     except TokenError:
         return ()
     if not names:
@@ -281,7 +289,7 @@ def _operators_of_others(workspace: Workspace) -> tuple[Notice, ...]:
     listed = f"{', '.join(names[:_NAMED])}{' and more' if names[_NAMED:] else ''}"
     return (
         Notice(
-            f"the token has a key of an operator ({listed}) that the inventory of this store, "
+            f"{title} has a key of an operator ({listed}) that the inventory of this store, "
             f"{shown(workspace.root)}, does not have; for another store: set SEEDLESS_STORE; "
             "for the key in this one: seedless key register --all",
             is_warning=True,
@@ -292,8 +300,7 @@ def _operators_of_others(workspace: Workspace) -> tuple[Notice, ...]:
 _NAMED = 5
 
 
-def _unknown_operator_keys(workspace: Workspace) -> list[str]:
-    uri = named_uri(workspace)
+def _unknown_operator_keys(workspace: Workspace, uri: KeyUri) -> list[str]:
     module = module_for(workspace, uri, is_ours=True)
     from seedless import pending_keys  # these load the binding
     from seedless.pkcs11.keys import role_of
