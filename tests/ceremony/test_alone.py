@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Hall = Any  # of conftest.py
     Cli = Any  # the fixture in tests/conftest.py
+    Mounts = Any
 
 # Sockets raise, and what only the extras bring cannot be imported; then the command runs.
 _ALONE = """
@@ -107,18 +108,47 @@ def test_the_words_are_typed_and_a_wrong_one_is_reported_and_asked_again(
     assert "asks" in terminal.said
     assert rows[0] not in terminal.said, "the words come from the paper"
     terminal.type("y\n")
-    terminal.wait_for("words 1 to 8")
+    terminal.wait_for("words from 1 to 32: ")
     first = rows[0].split()
     terminal.type(f"{' '.join([first[1], first[0], *first[2:]])}\n")
     terminal.wait_for("does not belong at this place")
-    terminal.wait_for("words 1 to 8")
-    for number, row in enumerate(rows):
+    terminal.wait_for("words from 1 to 32: ")
+    # A row on paper has four words or eight, by what printed it.
+    terminal.type(f"{' '.join(first[:4])}\n")
+    terminal.wait_for("words from 5 to 32: ")
+    terminal.type(f"{' '.join(first[4:])}\n")
+    for number, row in enumerate(rows[1:], 1):
+        terminal.wait_for(f"words from {8 * number + 1} to 32: ")
         terminal.type(f"{row.upper()}\n")
-        if number < 3:
-            terminal.wait_for(f"words {8 * number + 9} to {8 * number + 16}")
     terminal.wait_for("result:")
     assert terminal.end() == 0
     assert result.exists()
+
+
+def test_a_medium_without_room_loses_no_signature_and_one_that_is_read_only_is_reported_before_any(
+    cli: Cli, request_file: Path, mounts: Mounts
+) -> None:
+    digest = cli.ok("ceremony", "review", str(request_file), "--json").data["request"]
+    medium = cli.home / "medium"
+    medium.mkdir()
+    sign = ["ceremony", "sign", str(request_file), "--expect", digest, "--clock-checked", "-o"]
+    command = [sys.executable, "-m", "seedless", *sign, str(medium / "result.json")]
+    done = mounts.run_read_only(medium, *command, env=cli.env)
+    assert done.returncode == 1
+    assert f"{medium}/result.json cannot be written: the file system is read-only\n" in done.stderr
+    assert list(cli.store.rglob("transcript.jsonl")) == []
+    done = mounts.run_full(medium, *command, env=cli.env)
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        f"error: {medium}/result.json cannot be written: the disk is full\n"
+        "hint: everything was signed: run it again with room there, or with another --output\n"
+    )
+    cli.ok(*sign, str(cli.home / "result.json"))
+    done = cli.run(*sign, str(cli.home / "again.json"))
+    assert done.code == 3
+    kept = cli.store / "ceremonies" / digest
+    assert f"what it led to is in ceremonies/{digest} of the store" in done.err
+    assert (kept / "result.json").read_bytes() == (cli.home / "result.json").read_bytes()
 
 
 def test_a_clock_that_is_not_right_ends_it_before_any_pin(cli: Cli, request_file: Path) -> None:
@@ -195,4 +225,4 @@ def test_a_witness_whose_token_is_not_there_is_reported_before_any_word_is_typed
     terminal.wait_for("no token matches")
     assert terminal.end() == 4
     assert "by another clock?" not in terminal.said
-    assert "words 1 to 8" not in terminal.said
+    assert "words from 1" not in terminal.said

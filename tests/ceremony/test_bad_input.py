@@ -379,7 +379,7 @@ WITNESSED: dict[str, tuple[Callable[[Hall], tuple[str, ...]], str]] = {
     ),
     "under another policy": (
         lambda h: (statement(h, h.ada), statement(h, h.bob, policy=h.policy())),
-        "witness 2 was signed under another policy",
+        "witness 2 was signed under another policy, sha256 ",
     ),
     "with something else lifted": (
         lambda h: (statement(h, h.ada), statement(h, h.bob, ledger=_other(h))),

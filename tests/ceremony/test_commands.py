@@ -186,7 +186,7 @@ def test_a_review_opens_no_token_and_asks_for_no_pin(founded: Gap) -> None:
     assert [change["name"] for change in done.data["changes"]] == ["ACME", "SYS", "sys"]
     assert "operator ACME (new: new operator)" in done.err
     pages = page.read_text().split("\f")
-    assert [len(text.splitlines()) < 60 for text in pages] == [True, True]
+    assert [len(text.splitlines()) < 60 for text in pages] == [True, True, True]
     assert pages[1].startswith("BEFORE THE CEREMONY\n\nread\n[ ] this program: ")
 
 
@@ -203,7 +203,11 @@ def test_a_checklist_has_empty_rows_for_the_words_and_prints_nothing_to_compare_
     assert "pkcs11:" not in text
     assert made["request"] not in text
     assert [word for word in made["words"] if word in text.split()] == []
-    assert text.count("________________ ________________ ________________ ________________\n") == 8
+    rows = "________________ ________________ ________________ ________________\n"
+    first, last = text.split("\f")[0], text.split("\f")[-1]
+    assert (first.count(rows), last.count(rows)) == (8, 8)
+    assert last.startswith("AFTER THE CEREMONY\n\nthe words of the transcript, from the screen\n")
+    assert ("exceptions, with the time\n" in last, "names and signatures\n" in last) == (True, True)
 
 
 def test_a_review_that_finds_something_ends_with_3_and_reports_it_first(running: Gap) -> None:

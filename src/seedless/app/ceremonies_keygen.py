@@ -182,7 +182,7 @@ def abandonment(workspace: Workspace, request: KeygenRequest) -> KeygenAbandonme
     if "abandoned" not in so_far.next_kinds:
         raise UsageError(
             f"no ceremony of the request {request.digest} has begun here and not ended",
-            "there is nothing to give up",
+            "one that has ended needs no abandoning, and one that nobody has begun expires by itself",
         )
     return KeygenAbandonment(
         request=request,

@@ -134,7 +134,7 @@ def _begun(workspace: Workspace, request: CeremonyRequest, known: Ledger) -> Aba
     if request.digest not in begun:
         raise UsageError(
             f"no ceremony of the request {request.digest} has begun here and not ended",
-            "there is nothing to give up",
+            "one that has ended needs no abandoning, and one that nobody has begun expires by itself",
         )
     path = folder_of(workspace, request.digest) / TRANSCRIPT_NAME
     so_far = results.progress(request, results.read(atomic.read(path) or b""))

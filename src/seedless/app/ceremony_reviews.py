@@ -202,7 +202,7 @@ class CeremonyReview(Struct, frozen=True, kw_only=True):
         return tuple(where(self.job.workspace, self.request.issuers))
 
     def checklist(self) -> str:
-        """Return the checklist of the ceremony as plain text, to print: a second page follows a form feed."""
+        """Return the checklist of the ceremony as plain text, to print: form feeds are between its pages."""
         from seedless.ceremony.report import checklist  # only where one is printed
 
         workspace, keys = self.job.workspace, self.request.issuers
@@ -397,7 +397,8 @@ def _context(workspace: Workspace, request: CeremonyRequest, first_use: tuple[st
     check_codes(workspace.settings.allow)
     if workspace.policy is None:
         raise UsageError(
-            "a ceremony goes by a policy of this machine, and none is named", "name one with --policy"
+            "a ceremony goes by a policy of this machine, and none is named",
+            "name it: --policy FILE, or SEEDLESS_POLICY",
         )
     known = ledger.load(ledger_path(workspace))
     context = ReviewContext(

@@ -181,14 +181,22 @@ def _header(review_context: ReviewContext) -> Iterator[Finding]:
         yield _finding("R012", "mark", f"is marked {request.mark}", "prepare the real one")
     if request.expires <= review_context.now:
         text = f"expired at {moment(request.expires)}, and this clock reads {moment(review_context.now)}"
-        yield _finding("R002", "expires", text, "prepare it again")
+        yield _finding(
+            "R002",
+            "expires",
+            text,
+            "compare this clock with another one; where it is right, prepare it again",
+        )
     # A request from the future would be dated ahead of this clock, and its jwts would outlive their
     # revocation.
     ahead = request.plan.prepared_at - review_context.now
     if ahead > MOST_AHEAD:
         at, now = moment(request.plan.prepared_at), moment(review_context.now)
         text = f"was prepared at {at}, which is {ahead} seconds ahead of this clock, {now}"
-        yield _finding("R003", "plan.prepared_at", text, "set the clock of this machine right")
+        hint = (
+            "set the clock of this machine right; where it is, prepare it again: the other machine's was fast"
+        )
+        yield _finding("R003", "plan.prepared_at", text, hint)
 
 
 def _ceremonies(review_context: ReviewContext) -> Iterator[Finding]:
@@ -208,7 +216,10 @@ def _ceremonies(review_context: ReviewContext) -> Iterator[Finding]:
         text = "this machine has no ledger of the operator: it is not known what was signed before"
         text += f"; {count} of its ceremonies have a result here" if count else ""
         text += "; the request brings the receipt of one" if request.proves_previous else ""
-        hint = f"--first-use {review_context.policy.operator} begins one"
+        hint = (
+            "restore the newest backup of ledger.json; where there is none, or this is the first ceremony of this "
+            f"machine, --first-use {review_context.policy.operator} begins one"
+        )
         yield msgspec.structs.replace(
             error("R011", review_context.policy.operator, text, hint), about="ledger"
         )
@@ -220,7 +231,8 @@ def _ceremonies(review_context: ReviewContext) -> Iterator[Finding]:
         yield msgspec.structs.replace(error("R013", "", text, _OLDER), about="ledger")
     if request.digest in book.requests:
         text = f"was signed before; the digest of that transcript is {book.requests[request.digest]}"
-        yield _finding("R004", "", text, "a request is signed once")
+        hint = f"a request is signed once; what it led to is in ceremonies/{request.digest} of the store"
+        yield _finding("R004", "", text, hint)
     elif request.previous != book.last:
         yield _not_the_next(request, book)
 
@@ -288,7 +300,8 @@ def _around(review_context: ReviewContext, context: Context) -> Iterator[Finding
 def _older(title: str, jwt: Jwt[object], known: LastJwt) -> Finding:
     brought, count = moment(jwt.issued_at), moment(known.issued_at)
     text = f"the request brings a jwt of {brought}, and the ledger knows another of {count}"
-    return _about(title, "R008", "", text, "somebody has rolled it back: find out who, and why")
+    hint = "accept the last result, and prepare it again; where it was accepted, somebody has rolled the store back"
+    return _about(title, "R008", "", text, hint)
 
 
 def _finding(code: str, where: str, text: str, hint: str = "") -> Finding:

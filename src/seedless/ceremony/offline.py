@@ -378,7 +378,12 @@ class _OpenCeremony:
         ledger = self.review_context.ledger.with_book(self.review_context.policy.operator, ended)
         text = self.result.decode()
         places = [self.run.folder / RESULT_NAME, *([self.run.output] if self.run.output else [])]
-        atomic.write({**dict.fromkeys(places, text), self.run.ledger: ledger.text()})
+        try:
+            atomic.write({**dict.fromkeys(places, text), self.run.ledger: ledger.text()})
+        except StoreError as error:
+            # A full medium: what was signed is in the transcript, so nobody has to prepare or witness again.
+            hint = "everything was signed: run it again with room there, or with another --output"
+            raise StoreError(error.message, hint) from error
 
 
 def unfinished(folder: Path, operator: str, done: Collection[str] = ()) -> tuple[str, ...]:

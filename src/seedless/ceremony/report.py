@@ -375,6 +375,13 @@ _WIDTH = 78
 _WORDS = 32  # of a SHA-256
 _IN_A_ROW = 4  # half a row of the screen: handwriting requires room
 _BLANK = "_" * 16
+_ROWS = tuple(f"{first:>3}  {' '.join([_BLANK] * _IN_A_ROW)}" for first in range(1, _WORDS, _IN_A_ROW))
+_AFTERWARDS = (
+    "AFTER THE CEREMONY",
+    *("", "the words of the transcript, from the screen", *_ROWS),
+    *("", "", "exceptions, with the time", *["", f"{'_' * 8} {'_' * 69}"] * 4),
+    *("", "", "names and signatures", *["", f"{_BLANK * 2} {'_' * 45}"] * 4),
+)
 _MOST = 20  # lines of changes; more do not fit on the page
 _STEPS = (
     "The machine has no network: cables out, radios off. Its clock shows the time of day.",
@@ -384,7 +391,7 @@ _STEPS = (
     "Each witness has signed, with a key of their own.",
     "The token is the one that is named above; its serial was read from the device.",
     "The words were typed; the PIN was typed last, and nobody watched.",
-    "The result was copied; its digest was written down: ________________________________",
+    "The result was copied. The words of the transcript were read aloud twice; they are on the last page.",
     "The token is back in its safe. The ledger was backed up.",
 )
 
@@ -394,8 +401,8 @@ def checklist(
 ) -> str:
     """Return the page, plain text; *token_lines* name the token of each key that is to sign.
 
-    *readiness* is what is known of tokens and machine, with room for what a person answers: a second page,
-    after a form feed.
+    *readiness* is what is known of tokens and machine, with room for what a person answers: a page of its own.
+    The last page has room for what comes after the signatures. Form feeds are between pages.
     """
     request, policy = review_context.request, review_context.policy
     changes = [
@@ -440,18 +447,14 @@ def checklist_text(
     lines += [
         "",
         "the words of the request, from the paper of whoever prepared it",
-        *(f"{first:>3}  {' '.join([_BLANK] * _IN_A_ROW)}" for first in range(1, _WORDS, _IN_A_ROW)),
+        *_ROWS,
         "",
         *body,
     ]
     for number, step in enumerate(steps, 1):
         lines += textwrap.wrap(f"[ ] {number}. {step}", _WIDTH, subsequent_indent="       ")
-    lines += [
-        "",
-        "date, place  ______________________________",
-        "names        ______________________________",
-    ]
-    pages = [page for page in (lines, room, _readiness_lines(readiness)) if page]
+    lines += ["", "date, place  ______________________________"]
+    pages = [page for page in (lines, room, _readiness_lines(readiness), _AFTERWARDS) if page]
     return "\f".join("\n".join(line.rstrip() for line in page) + "\n" for page in pages)
 
 

@@ -177,7 +177,12 @@ def _statement(text: str, where: str, content: StatementContent, times: tuple[in
             f"{where} is of {moment(found.issued_at)}, and was not signed {span}", "look at the clocks"
         )
     if found.claims.aud == WITNESS and data.get("policy") != content.policy:
-        raise Refused(f"{where} was signed under another policy", "everybody needs the same policy")
+        raise Refused(
+            f"{where} was signed under another policy, sha256 {data.get('policy')}, "
+            f"and this one is {content.policy}",
+            "compare both with the paper: whoever has reviewed under another one signs again, "
+            "seedless ceremony witness",
+        )
     if found.claims.aud == WITNESS and data.get("lifted") != list(content.waived):
         raise Refused(f"{where} was signed with other findings waived", "waive the same, with --allow")
     require_equal(found, content.draft(found.issuer, found.issued_at), where)

@@ -94,7 +94,7 @@ def parse(text: str, first: int = 0) -> bytes:
     """Return the bytes that the words in *text* say, the first of them at position *first* of a digest.
 
     Raise `UsageError` with the position of a word that is none, or that belongs to the other list: then one
-    was left out, said twice or swapped. Upper and lower case are the same.
+    was left out, read twice or swapped. Upper and lower case are the same.
     """
     spelling = text.split()
     return bytes(_byte(word, at) for at, word in enumerate(spelling, first))
@@ -119,7 +119,10 @@ def require_same(text: str, digest: bytes, first: int = 0) -> None:
 def require_digest(text: str, digest: str) -> None:
     """Raise `Refused` unless *text*, of whoever means a request, is its *digest* (hex); case is the same."""
     if not hmac.compare_digest(text.lower().encode("utf-8", "replace"), digest.encode()):
-        raise Refused(f"the digest of the request is not {shown(text)}", "this is another one")
+        raise Refused(
+            f"the digest of the request is not {shown(text)}",
+            "stop: the file was changed, or the paper is of another request",
+        )
 
 
 def _byte(word: str, at: int) -> int:
@@ -130,7 +133,7 @@ def _byte(word: str, at: int) -> int:
     if word.lower() in other:
         raise UsageError(
             f"word {at + 1}, {quoted(word)}, does not belong at this place",
-            "a word was left out, said twice, or swapped with the one beside it",
+            "a word was left out, read twice, or swapped with the one beside it",
         )
     near = difflib.get_close_matches(word.lower(), table, n=1)
     hint = f"did you mean {_LISTS[at % 2][table[near[0]]]}?" if near else "it is in neither list of words"

@@ -149,7 +149,7 @@ _STEPS = (
     "Each key, its holder and its token were read aloud, and are intended.",
     "Each witness has signed, with a key of their own.",
     "The words were typed; the PIN was typed last, and nobody watched.",
-    "The result was copied; its digest was written down: ________________________________",
+    "The result was copied. The words of the transcript were read aloud twice; they are on the last page.",
     "The public key of the operator and the digest of the policy were written down.",
     "Each token is in a new bag: number ________________ and ________________",
 )
@@ -182,5 +182,4 @@ def key_checklist(request: KeygenRequest, readiness: Iterable[ReadinessRow] = ()
     room += ["", "", f"{'bags':<43} seal and number as found"]
     for bag in specification.bags:
         room += ["", f"{shown(f'{bag.number}: {bag.content}'):<43} {_ROOM}"]
-    room += ["", "", "exceptions, with the time", *["", f"{'_' * 8} {'_' * 69}"] * 4]
     return checklist_text(f"KEY CEREMONY {request.mark}", head, body, _STEPS, readiness, room)

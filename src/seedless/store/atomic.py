@@ -142,13 +142,25 @@ def write_new(files: Mapping[Path, str], others: Mapping[Path, str | None] | Non
 def require_new(path: Path, text: str | None = None) -> None:
     """Raise `UsageError` where something is at *path* already, unless it is a file that holds just *text*.
 
-    A command calls it at its beginning too, so that nobody types words or a PIN for what cannot be written.
+    A command calls it at its beginning too, so that nobody types words or a PIN for what cannot be written:
+    raise `StoreError` for a folder that cannot be written.
     """
     if not os.path.lexists(path):
+        _require_writable(path)
         return
     if text is not None and os.path.isfile(path) and read(path) == text.encode("utf-8"):
         return
     raise UsageError(f"{shown(path)} exists, and is not replaced", "name another file, or remove that one")
+
+
+def _require_writable(path: Path) -> None:
+    folder = os.path.dirname(path) or "."
+    while not os.path.exists(folder):  # it is made later
+        folder = os.path.dirname(folder) or "."
+    if not os.access(folder, os.W_OK):
+        is_read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+        with store_errors("written", path):
+            raise OSError(errno.EROFS if is_read_only else errno.EACCES, "")
 
 
 class _Batch:

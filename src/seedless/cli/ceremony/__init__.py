@@ -29,6 +29,7 @@ ceremony = LazyGroup(
 \b
 The steps:
   seedless ceremony prepare orders.plan --reason "new limits" -o request.json
+  export SEEDLESS_POLICY=policy.toml
   seedless ceremony review request.json
   seedless ceremony witness request.json --key-file ada.nk -o ada.witness
   seedless ceremony sign request.json --witness ada.witness -o result.json

@@ -34,17 +34,23 @@ def _ask_clock(clock: int) -> None:
 
 
 def _typed_words(digest: bytes) -> str:
-    """Ask for the words row by row, and return them; a row that is wrong is reported and asked again."""
-    printing.report("Type the words of the request, as they are read aloud from the paper.")
-    rows = range(0, len(digest), words.IN_A_ROW)
-    return " ".join(_typed_row(digest[at : at + words.IN_A_ROW], at) for at in rows)
+    """Ask for the words, and return them; a line with a wrong one is reported and asked again."""
+    printing.report(
+        "Type the words of the request as they are read aloud from the paper, one row or more a line."
+    )
+    typed: list[str] = []
+    while len(typed) < len(digest):
+        typed += _typed_line(digest, len(typed))
+    return " ".join(typed)
 
 
-def _typed_row(row: bytes, first: int) -> str:
+def _typed_line(digest: bytes, first: int) -> list[str]:
+    # As many as somebody likes: a row on paper has four words or eight, by the width of what printed it.
     while True:
-        typed = consent.answer(f"words {first + 1} to {first + len(row)}: ", add="--expect DIGEST")
+        line = consent.answer(f"words from {first + 1} to {len(digest)}: ", add="--expect DIGEST")
+        typed = line.split()
         try:
-            words.require_same(typed, row, first)
+            words.require_same(line, digest[first : first + len(typed)], first)
         except UsageError as error:
             printing.report_safe(f"{error.message}: {error.hint}")
         else:

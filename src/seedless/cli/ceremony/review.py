@@ -47,12 +47,13 @@ def review(
     """Check and show a request, without token or PIN.
 
     It goes by the policy, the ledger and the clock of this machine. Findings about the request are shown
-    first; exit code 3 when something does. Then come the changes, those that widen access first, the digest
+    first; exit code 3 when one is an error. Then come the changes, those that widen access first, the digest
     of the policy, and the digest of the request in words.
 
     \b
     Example:
-      seedless ceremony review request.json --checklist checklist.txt
+      seedless ceremony review request.json --policy policy.toml \\
+          --checklist checklist.txt
     """
     if options.is_of(request_file, file_kind.KEY_REQUEST):
         data = documents.read(request_file, file_kind.KEY_REQUEST)
@@ -100,7 +101,8 @@ def witness(
 
     \b
     Example:
-      seedless ceremony witness request.json --key-file ada.nk -o ada.witness
+      seedless ceremony witness request.json --policy policy.toml \\
+          --key-file ada.nk -o ada.witness
     """
     if (key_file is None) == (key is None):
         raise UsageError("your key is in a file or on a token", "give one of --key-file and --key")

@@ -61,7 +61,8 @@ def sign(  # noqa: PLR0913 - one for each option
 
     \b
     Example:
-      seedless ceremony sign request.json --witness ada.witness -o result.json
+      seedless ceremony sign request.json --policy policy.toml \\
+          --witness ada.witness -o result.json
     """
 
     def approve(review: CeremonyReview) -> CeremonyConsent:
