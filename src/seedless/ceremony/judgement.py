@@ -217,8 +217,8 @@ def _ceremonies(review_context: ReviewContext) -> Iterator[Finding]:
         text += f"; {count} of its ceremonies have a result here" if count else ""
         text += "; the request brings the receipt of one" if request.proves_previous else ""
         hint = (
-            "restore the newest backup of ledger.json; where there is none, or this is the first ceremony of this "
-            f"machine, --first-use {review_context.policy.operator} begins one"
+            "restore the newest backup of ledger.json; where there is none, or this is the first ceremony of "
+            f"this machine, --first-use {review_context.policy.operator} begins one"
         )
         yield msgspec.structs.replace(
             error("R011", review_context.policy.operator, text, hint), about="ledger"
@@ -300,7 +300,7 @@ def _around(review_context: ReviewContext, context: Context) -> Iterator[Finding
 def _older(title: str, jwt: Jwt[object], known: LastJwt) -> Finding:
     brought, count = moment(jwt.issued_at), moment(known.issued_at)
     text = f"the request brings a jwt of {brought}, and the ledger knows another of {count}"
-    hint = "accept the last result, and prepare it again; where it was accepted, somebody has rolled the store back"
+    hint = "accept the last result, and prepare it again; if it was accepted, somebody rolled the store back"
     return _about(title, "R008", "", text, hint)
 
 

@@ -401,8 +401,8 @@ def checklist(
 ) -> str:
     """Return the page, plain text; *token_lines* name the token of each key that is to sign.
 
-    *readiness* is what is known of tokens and machine, with room for what a person answers: a page of its own.
-    The last page has room for what comes after the signatures. Form feeds are between pages.
+    *readiness* is what is known of tokens and machine, with room for what a person answers: a page of its
+    own. The last page has room for what comes after the signatures. Form feeds are between pages.
     """
     request, policy = review_context.request, review_context.policy
     changes = [
