@@ -73,8 +73,7 @@ def test_they_are_removed_by_name(orders: Cli) -> None:
 def test_a_scope_gets_them_too(orders: Cli) -> None:
     words = ("--allow-js-consume", "ORDERS:{{name()}}", "--inbox-prefix", "_INBOX_{{name()}}")
     orders.ok("account", "signing-key", "add", "-a", "ORDERS", "--role", "shop", *words)
-    done = orders.ok("account", "signing-key", "edit", "-a", "ORDERS", "shop", "--allow-kv", "B", "--dry-run",
-                     "--inbox-prefix", "_INBOX_{{name()}}")  # fmt: skip
+    done = orders.ok("account", "signing-key", "edit", "-a", "ORDERS", "shop", "--allow-kv", "B", "--dry-run")
     assert "JetStream: may read the key-value bucket B\n" in done.err
     assert "sub allow" not in done.err
 

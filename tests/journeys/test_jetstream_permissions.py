@@ -6,16 +6,17 @@ import asyncio
 import base64
 import socket
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import nats
 import pytest
-from nats.js.api import ConsumerConfig, KeyValueConfig, StreamConfig
+from nats.js.api import ConsumerConfig, KeyValueConfig, ObjectMeta, StreamConfig, StreamSource
 from nats.js.errors import KeyNotFoundError
 
 from seedless.change import Context, Statement
-from seedless.claims import Account, Operator, Permission, User
+from seedless.claims import Account, Operator, Permission, ResponsePermission, Scope, Template, User
 from seedless.claims.jetstream import INBOX, JetStreamPermissions, allow
 from seedless.creds import format_creds
 from seedless.jwt import Claims, Draft, Jwt, draft
@@ -29,8 +30,11 @@ if TYPE_CHECKING:
 
     from nats.aio.client import Client
 
+ROOT = Path(__file__).parents[2]
 OPERATOR = SoftwareKey(Role.OPERATOR, bytes([41]) * 32)
 ACCOUNT = SoftwareKey(Role.ACCOUNT, bytes([42]) * 32)
+WORKERS = SoftwareKey(Role.ACCOUNT, bytes([44]) * 32)
+"""The signing key with a scope: consumers and inboxes have the names of their users."""
 SYSTEM = SoftwareKey(Role.ACCOUNT, bytes([43]) * 32)
 
 
@@ -39,9 +43,10 @@ def signed(by: SoftwareKey, claims: Claims[Any]) -> Jwt[Any]:
     return made.complete(by.sign(made.signing_input))
 
 
-def user(body: User) -> tuple[Jwt[Any], SoftwareKey]:
+def user(body: User, name: str = "app") -> tuple[Jwt[Any], SoftwareKey]:
     key = SoftwareKey.generate(Role.USER)
-    return signed(ACCOUNT, Claims(sub=str(key.public_key), name="app", body=body)), key
+    issuer = WORKERS if body.issuer_account else ACCOUNT
+    return signed(issuer, Claims(sub=str(key.public_key), name=name, body=body)), key
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +61,9 @@ def urls(
     limits = msgspec.structs.replace(
         Account.new().limits, mem_storage=-1, disk_storage=-1, streams=-1, consumer=-1
     )
-    account = msgspec.structs.replace(Account.new(), limits=limits)
+    workers = JetStreamPermissions(consume=("ORDERS:{{name()}}",), inbox_prefix="_INBOX_{{name()}}")
+    scope = Scope(key=str(WORKERS.public_key), role="worker", template=allow(Template(), workers))
+    account = msgspec.structs.replace(Account.new(), limits=limits, signing_keys=(scope,))
     operator = signed(
         OPERATOR,
         Claims(sub=str(OPERATOR.public_key), name="O", body=Operator(system_account=str(SYSTEM.public_key))),
@@ -94,11 +101,11 @@ async def _fill(urls: Mapping[str, str]) -> None:
     for name in ("v1", "v2"):
         client, _ = await login(urls[name], User.new())
         context = client.jetstream()
-        for stream, subject in (("ORDERS", "orders"), ("AUDIT", "audit")):
+        for stream, subject in (("ORDERS", "orders"), ("ORDERS2", "orders2")):
             await context.add_stream(StreamConfig(name=stream, subjects=[f"{subject}.>"]))
             for number in range(8):
                 await context.publish(f"{subject}.new", str(number).encode())
-            for consumer in ("app", "other"):
+            for consumer in ("app", "app2"):
                 await context.add_consumer(
                     stream,
                     ConsumerConfig(durable_name=consumer, ack_policy="explicit"),  # type: ignore[arg-type]
@@ -107,13 +114,16 @@ async def _fill(urls: Mapping[str, str]) -> None:
             "ORDERS",
             ConsumerConfig(durable_name="push", deliver_subject="_INBOX_app.push", ack_policy="explicit"),  # type: ignore[arg-type]
         )
-        for bucket in ("SETTINGS", "SECRETS"):
+        for bucket in ("SETTINGS", "SETTINGS2"):
             values = await context.create_key_value(
                 KeyValueConfig(bucket=bucket, history=5, direct=bucket == "SETTINGS")
             )
             await values.put("colour", b"red")
             objects = await context.create_object_store(bucket)
             await objects.put("file", b"content")
+        large = await context.create_key_value(KeyValueConfig(bucket="LARGE"))
+        for number in range(64):  # until the server controls the flow of a watch
+            await large.put(f"key{number}", bytes(32768))
         await client.close()
     client, _ = await login(urls["leaf"], User.new())
     context = client.jetstream(domain="hub", timeout=0.3)
@@ -126,9 +136,11 @@ async def _fill(urls: Mapping[str, str]) -> None:
     await client.close()
 
 
-async def login(url: str, body: User, inbox_prefix: str = INBOX) -> tuple[Client, list[str]]:
+async def login(
+    url: str, body: User, inbox_prefix: str = INBOX, name: str = "app"
+) -> tuple[Client, list[str]]:
     """Log in a new user with *body*; the list receives the errors that the server reports."""
-    token, key = user(body)
+    token, key = user(body, name)
     errors: list[str] = []
 
     async def note(error: Exception) -> None:
@@ -227,11 +239,12 @@ def test_a_publisher_gets_acks_and_publishes_nothing_else(urls: Mapping[str, str
     async def doing(work: Work) -> None:
         ack = await work.js.publish("orders.new", b"x", stream="ORDERS")
         assert ack.stream == "ORDERS"
+        assert (await (await work.js.publish_async("orders.new", b"x"))).stream == "ORDERS"
         assert (await work.js.stream_info("ORDERS")).config.name == "ORDERS"
         assert work.errors == []
-        await work.refused(work.js.publish("audit.new", b"x"))
+        await work.refused(work.js.publish("orders2.new", b"x"))
         await work.refused_publishing(
-            "$JS.API.STREAM.INFO.AUDIT",
+            "$JS.API.STREAM.INFO.ORDERS2",
             "$JS.API.STREAM.PURGE.ORDERS",
             "$JS.API.CONSUMER.MSG.NEXT.ORDERS.app",
             "$JS.API.CONSUMER.CREATE.ORDERS",
@@ -240,10 +253,33 @@ def test_a_publisher_gets_acks_and_publishes_nothing_else(urls: Mapping[str, str
     run(urls, place, doing, publish=("ORDERS:orders.>",))
 
 
+def test_a_client_reports_a_time_out_and_beside_it_what_was_refused(urls: Mapping[str, str]) -> None:
+    page = (ROOT / "docs/howto/jetstream-permissions.md").read_text(encoding="utf-8")
+
+    async def doing(work: Work) -> None:
+        short = work.client.jetstream(timeout=0.1)
+        for call in (short.pull_subscribe("orders.>", "mine"), short.account_info()):
+            with pytest.raises(nats.errors.TimeoutError):
+                await call
+        shown, account = work.errors
+        assert shown in page
+        assert account == 'nats: permissions violation for publish to "$js.api.info"'
+        future = await short.publish_async("orders2.new", b"x")
+        assert (await asyncio.wait([future], timeout=0.3))[0] == set()
+
+    run(urls, Place("v1"), doing, consume=("ORDERS",))
+
+
 async def _fetch(work: Work, stream: str, consumer: str) -> None:
     subscription = await work.js.pull_subscribe_bind(consumer, stream)
     (message,) = await subscription.fetch(1, timeout=2)
     await message.ack_sync(timeout=2)
+
+
+async def _change_consumer(work: Work, stream: str, consumer: str) -> None:
+    await work.js.pause_consumer(stream, consumer, pause_until="2030-01-01T00:00:00Z")
+    await work.js.resume_consumer(stream, consumer)
+    await work.js.reset_consumer(stream, consumer)
 
 
 async def _ordered(work: Work, stream: str, subject: str) -> None:
@@ -264,15 +300,16 @@ def test_a_consumer_of_a_stream_creates_any_consumer_of_it_and_of_no_other(
         await (await push.next_msg(timeout=2)).ack_sync(timeout=2)
         if place.server != "v2":  # nats-py 2.16 reads the numbers of an ordered consumer by the places of v1
             await _ordered(work, "ORDERS", "orders.>")
+        await _change_consumer(work, "ORDERS", "mine")
         await work.js.delete_consumer("ORDERS", "mine")
         assert work.errors == []
-        await work.refused(work.js.pull_subscribe("audit.>", durable="mine", stream="AUDIT"))
-        await work.refused(_ordered(work, "AUDIT", "audit.>"))
+        await work.refused(work.js.pull_subscribe("orders2.>", durable="mine", stream="ORDERS2"))
+        await work.refused(_ordered(work, "ORDERS2", "orders2.>"))
         await work.refused_publishing(
-            "$JS.API.CONSUMER.MSG.NEXT.AUDIT.app",
-            "$JS.API.CONSUMER.DELETE.AUDIT.app",
-            "$JS.ACK.AUDIT.app.1.1.1.1.0",
-            "$JS.ACK.hub.HASH.AUDIT.app.1.1.1.1.0",
+            "$JS.API.CONSUMER.MSG.NEXT.ORDERS2.app",
+            "$JS.API.CONSUMER.DELETE.ORDERS2.app",
+            "$JS.ACK.ORDERS2.app.1.1.1.1.0",
+            "$JS.ACK.hub.HASH.ORDERS2.app.1.1.1.1.0",
             "$JS.API.STREAM.PURGE.ORDERS",
             "orders.new",
         )
@@ -288,13 +325,13 @@ def test_the_user_of_a_consumer_uses_no_other_and_creates_none(urls: Mapping[str
         assert work.errors == []
         await work.refused(work.js.add_consumer("ORDERS", ConsumerConfig(durable_name="mine")))
         await work.refused_publishing(
-            "$JS.API.CONSUMER.MSG.NEXT.ORDERS.other",
-            "$JS.API.CONSUMER.MSG.NEXT.AUDIT.app",
+            "$JS.API.CONSUMER.MSG.NEXT.ORDERS.app2",
+            "$JS.API.CONSUMER.MSG.NEXT.ORDERS2.app",
             "$JS.API.CONSUMER.DELETE.ORDERS.app",
-            "$JS.ACK.ORDERS.other.1.1.1.1.0",
-            "$JS.ACK.AUDIT.app.1.1.1.1.0",
-            "$JS.ACK.hub.HASH.ORDERS.other.1.1.1.1.0",
-            "$JS.ACK.hub.HASH.AUDIT.app.1.1.1.1.0",
+            "$JS.ACK.ORDERS.app2.1.1.1.1.0",
+            "$JS.ACK.ORDERS2.app.1.1.1.1.0",
+            "$JS.ACK.hub.HASH.ORDERS.app2.1.1.1.1.0",
+            "$JS.ACK.hub.HASH.ORDERS2.app.1.1.1.1.0",
         )
 
     run(urls, place, doing, consume=("ORDERS:app",))
@@ -329,10 +366,11 @@ def test_a_key_value_bucket_is_read_or_written_and_no_other_is(
         assert (await values.get("colour")).value == b"red"
         assert "colour" in await values.keys()
         assert "colour" in await _watched(values)
+        assert [entry.value for entry in await values.history("colour")] == [b"red"]
         assert (await values.status()).bucket == "SETTINGS"
         # nats-py writes to `$KV` itself, which does not leave a leaf that has a domain of its own.
         if mode == "write" and place.server != "leaf":
-            await values.put("size", b"1")
+            await values.create("size", b"1")
             await values.update("size", b"2", (await values.get("size")).revision)
             await values.delete("size")
             await values.purge("size")
@@ -343,15 +381,15 @@ def test_a_key_value_bucket_is_read_or_written_and_no_other_is(
         if mode == "read":
             await work.refused(values.put("size", b"1"))
             await work.refused_publishing("$KV.SETTINGS.size", "$JS.API.STREAM.PURGE.KV_SETTINGS")
-        await work.refused(work.js.key_value("SECRETS"))
+        await work.refused(work.js.key_value("SETTINGS2"))
         await work.refused_publishing(
-            "$JS.API.STREAM.MSG.GET.KV_SECRETS",
-            "$JS.API.DIRECT.GET.KV_SECRETS",
-            "$JS.API.DIRECT.GET.KV_SECRETS.$KV.SECRETS.colour",
-            "$JS.API.CONSUMER.CREATE.KV_SECRETS.x.$KV.SECRETS.>",
+            "$JS.API.STREAM.MSG.GET.KV_SETTINGS2",
+            "$JS.API.DIRECT.GET.KV_SETTINGS2",
+            "$JS.API.DIRECT.GET.KV_SETTINGS2.$KV.SETTINGS2.colour",
+            "$JS.API.CONSUMER.CREATE.KV_SETTINGS2.x.$KV.SETTINGS2.>",
             "$JS.API.STREAM.DELETE.KV_SETTINGS",
             "$JS.API.STREAM.UPDATE.KV_SETTINGS",
-            "$KV.SECRETS.colour",
+            "$KV.SETTINGS2.colour",
         )
 
     run(urls, place, doing, kv=(f"SETTINGS:{mode}",))
@@ -366,7 +404,7 @@ def test_keys_are_written_below_the_api_prefix_of_a_domain_as_nats_go_does(
         assert (await (await work.js.key_value("SETTINGS")).get("other")).value == b"1"
         assert work.errors == []
         work.errors.clear()
-        await work.client.publish("$JS.hub.API.$KV.SECRETS.other", b"1")
+        await work.client.publish("$JS.hub.API.$KV.SETTINGS2.other", b"1")
         await work.answered()
         assert "permissions violation" in " ".join(work.errors).lower()
 
@@ -385,18 +423,21 @@ def test_an_object_store_is_read_or_written_and_no_other_is(
         if mode == "write":
             await objects.put("more", b"1" * 300_000)
             await objects.put("more", b"2")
+            await objects.update_meta("more", ObjectMeta(name="more", description="two"))
             assert (await objects.get("more")).data == b"2"
             await objects.delete("more")
         assert work.errors == []
         if mode == "read":
             await work.refused(objects.put("more", b"1"))
             await work.refused(objects.delete("file"))
-        await work.refused(work.js.object_store("SECRETS"))
+            await work.refused(objects.update_meta("file", ObjectMeta(name="file")))
+        await work.refused(objects.seal())  # type: ignore[no-untyped-call]  # of nats-py
+        await work.refused(work.js.object_store("SETTINGS2"))
         await work.refused_publishing(
-            "$O.SECRETS.M.x",
-            "$O.SECRETS.C.x",
-            "$JS.API.STREAM.MSG.GET.OBJ_SECRETS",
-            "$JS.API.DIRECT.GET.OBJ_SECRETS.$O.SECRETS.M.x",
+            "$O.SETTINGS2.M.x",
+            "$O.SETTINGS2.C.x",
+            "$JS.API.STREAM.MSG.GET.OBJ_SETTINGS2",
+            "$JS.API.DIRECT.GET.OBJ_SETTINGS2.$O.SETTINGS2.M.x",
             "$JS.API.STREAM.DELETE.OBJ_SETTINGS",
         )
 
@@ -411,6 +452,7 @@ def test_the_manager_of_a_stream_creates_changes_purges_and_deletes_it_and_no_ot
         await work.js.add_stream(StreamConfig(name="JOBS", subjects=["jobs.>"]))
         await work.js.update_stream(StreamConfig(name="JOBS", subjects=["jobs.>"], max_msgs=10))
         await work.js.add_consumer("JOBS", ConsumerConfig(durable_name="app"))
+        await _change_consumer(work, "JOBS", "app")
         assert [info.name for info in await work.js.consumers_info("JOBS")] == ["app"]
         await work.js.delete_consumer("JOBS", "app")
         await work.js.purge_stream("JOBS")
@@ -439,12 +481,80 @@ def test_an_inbox_prefix_of_its_own_keeps_answers_from_other_users(urls: Mapping
     run(urls, Place("v1", "", "_INBOX_app"), doing, consume=("ORDERS",))
 
 
+def test_the_users_of_a_scope_use_the_consumer_and_the_inbox_of_their_name(urls: Mapping[str, str]) -> None:
+    async def doing() -> None:
+        body = User(issuer_account=str(ACCOUNT.public_key))
+        for name, other in (("app", "app2"), ("app2", "app")):
+            client, errors = await login(urls["v1"], body, f"_INBOX_{name}", name)
+            work = Work(client, errors, "")
+            await _fetch(work, "ORDERS", name)
+            assert errors == []
+            await work.refused(_fetch(work, "ORDERS", other))
+            for subject in (f"_INBOX_{other}.>", "_INBOX.>"):
+                errors.clear()
+                await client.subscribe(subject)
+                await work.answered()
+                assert "permissions violation" in " ".join(errors).lower(), subject
+            await client.close()
+
+    asyncio.run(doing())
+
+
+def test_subjects_do_not_restrict_what_a_stream_copies_and_a_manager_reads_it(
+    urls: Mapping[str, str],
+) -> None:
+    """The page names these, so that nobody relies on the contrary."""
+
+    async def doing(work: Work) -> None:
+        await work.js.add_stream(StreamConfig(name="COPY", sources=[StreamSource(name="ORDERS2")]))
+        push = await work.js.subscribe("orders2.>", stream="COPY")
+        assert (await push.next_msg(timeout=2)).data == b"0"
+        assert (await work.js.get_msg("COPY", 1)).data == b"0"
+        await work.js.delete_stream("COPY")
+        assert work.errors == []
+
+    run(urls, Place("v1"), doing, manage=("COPY",))
+
+
+def test_the_server_refuses_a_request_whose_subject_names_another_stream(urls: Mapping[str, str]) -> None:
+    async def doing(work: Work) -> None:
+        for subject, request in (
+            ("$JS.API.STREAM.UPDATE.JOBS", {"name": "ORDERS2", "subjects": ["orders2.>"], "max_msgs": 1}),
+            ("$JS.API.CONSUMER.CREATE.JOBS.x", {"stream_name": "ORDERS2", "config": {"name": "x"}}),
+        ):
+            answer = await work.client.request(subject, msgspec.json.encode(request), timeout=2)
+            error = msgspec.json.decode(answer.data)["error"]
+            assert error["description"] == "stream name in subject does not match request"
+
+    run(urls, Place("v1"), doing, manage=("JOBS",))
+
+
+def test_acks_are_responses_too(urls: Mapping[str, str]) -> None:
+    """C124 does not warn of acks that are missing where responses are allowed."""
+
+    async def do() -> None:
+        body = allow(User.new(), JetStreamPermissions(consume=("ORDERS:app",)))
+        kept = tuple(text for text in body.pub.allow if not text.startswith("$JS.ACK"))
+        response = ResponsePermission(max=1, ttl=0)
+        body = msgspec.structs.replace(body, pub=Permission(allow=kept), resp=response)
+        statement = Statement(Claims(sub="", body=body), "")
+        assert list(c124_jetstream_permissions_are_whole(statement, Context(0))) == []
+        client, errors = await login(urls["v1"], body)
+        await _fetch(Work(client, errors, ""), "ORDERS", "app")
+        assert errors == []
+        await client.close()
+
+    asyncio.run(do())
+
+
 @pytest.mark.parametrize(
     ("missing", "lists"),
     [
-        pytest.param("inbox", {"consume": ("ORDERS:other",)}, id="inbox"),
-        pytest.param("$JS.ACK", {"consume": ("ORDERS:other",)}, id="ack"),
+        pytest.param("inbox", {"consume": ("ORDERS:app2",)}, id="inbox"),
+        pytest.param("$JS.ACK", {"consume": ("ORDERS:app2",)}, id="ack"),
+        pytest.param("$JS.API.CONSUMER.INFO", {"consume": ("ORDERS:app2",)}, id="look up"),
         pytest.param("$JS.API.DIRECT.GET", {"kv": ("SETTINGS",)}, id="direct get"),
+        pytest.param("$JS.FC", {"kv": ("LARGE",)}, id="flow control"),
     ],
 )
 def test_what_c124_warns_of_is_missed(urls: Mapping[str, str], missing: str, lists: dict[str, Any]) -> None:
@@ -461,7 +571,7 @@ def test_what_c124_warns_of_is_missed(urls: Mapping[str, str], missing: str, lis
         assert [one.code for one in c124_jetstream_permissions_are_whole(statement, Context(0))] == ["C124"]
         client, errors = await login(urls["v1"], body)
         work = Work(client, errors, "")
-        await work.refused(_get(work) if "kv" in lists else _fetch(work, "ORDERS", "other"))
+        await work.refused(WORK[lists.get("kv", lists.get("consume"))](work))
         await client.close()
 
     asyncio.run(do())
@@ -469,3 +579,19 @@ def test_what_c124_warns_of_is_missed(urls: Mapping[str, str], missing: str, lis
 
 async def _get(work: Work) -> None:
     await (await work.js.key_value("SETTINGS")).get("colour")
+
+
+async def _watch(work: Work) -> None:
+    await _watched(await work.js.key_value("LARGE"))
+
+
+async def _pull(work: Work) -> None:
+    await work.js.pull_subscribe("orders.>", durable="app2", stream="ORDERS")
+    await _fetch(work, "ORDERS", "app2")
+
+
+WORK: Mapping[Any, Callable[[Work], Awaitable[None]]] = {
+    ("ORDERS:app2",): _pull,
+    ("SETTINGS",): _get,
+    ("LARGE",): _watch,
+}

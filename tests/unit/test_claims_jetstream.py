@@ -78,6 +78,29 @@ def test_keys_are_written_below_the_api_prefix_of_a_domain_too() -> None:
     assert js.subjects(js.parse("kv", "SETTINGS:write"))[-1] == "$KV.SETTINGS.>"
 
 
+def test_an_inbox_of_its_own_is_kept_where_no_other_one_is_given() -> None:
+    worker = js.allow(User.new(), table({"consume": ("ORDERS:work",)}, inbox_prefix="_INBOX_worker"))
+    assert js.allow(worker, table({"kv": ("B",)})).sub.allow == ("_INBOX_worker.>",)
+    other = js.allow(worker, table({"kv": ("B",)}, inbox_prefix="_INBOX"))
+    assert other.sub.allow == ("_INBOX_worker.>", "_INBOX.>")
+
+
+def test_what_is_subscribed_besides_is_not_taken_for_an_inbox() -> None:
+    user = js.allow(User.new(), table({"consume": ("ORDERS:app",)}))
+    assert words(User(pub=user.pub, sub=Permission(allow=("orders.>",)))) == []
+    both = User(pub=user.pub, sub=Permission(allow=("_INBOX_app.>", "_INBOX.>", "news.>")))
+    assert js.recognised(both).inbox_prefix == "_INBOX_app"
+    assert js.recognised(both).sub == {"_INBOX_app.>"}
+
+
+@pytest.mark.parametrize("subject", [">", "*.>", "*.*.STREAM.DELETE.*", "$JS.API.>", "$JS.*.>"])
+def test_requests_to_jetstream_are_not_what_is_published_to_a_stream(subject: str) -> None:
+    with pytest.raises(
+        UsageError, match="would also permit requests to JetStream, which manage every stream"
+    ):
+        js.parse("publish", f"ORDERS:{subject}")
+
+
 def test_permissions_add_up_and_what_is_allowed_or_denied_already_stays() -> None:
     before = Template(
         pub=Permission(allow=("audit", "$JS.API.CONSUMER.INFO.ORDERS.app"), deny=("audit.secret",)),
@@ -110,7 +133,7 @@ def test_permissions_are_recognised_by_their_subjects(lists: Lists, place: dict[
         User(pub=Permission(allow=("audit",)), sub=Permission(allow=("news.>",))), table(lists, **place)
     )
     found = js.recognised(user)
-    assert found.table() == table(lists, **place)
+    assert found.table() == table(lists, **{"inbox_prefix": "_INBOX", **place})
     assert set(user.pub.allow) - found.pub == {"audit"}
     assert set(user.sub.allow) - found.sub == {"news.>"}
 
@@ -210,6 +233,11 @@ def test_a_name_that_is_none_gets_a_sentence(kind: js.Kind, text: str, message: 
         pytest.param({"inbox_prefix": ""}, '"" is no inbox prefix', id="empty prefix"),
         pytest.param({"inbox_prefix": ">"}, '">" is no inbox prefix', id="everything"),
         pytest.param({"inbox_prefix": "a.*"}, '"a.*" is no inbox prefix', id="wildcard"),
+        pytest.param(
+            {"inbox_prefix": "orders"},
+            '"orders" is no inbox prefix: it neither begins with _ nor contains "inbox"',
+            id="a subject like any other",
+        ),
     ],
 )
 def test_a_place_that_is_none_gets_a_sentence(place: dict[str, str], message: str) -> None:
@@ -228,6 +256,6 @@ def test_names_may_be_templates_of_a_scope() -> None:
 
 
 def test_a_domain_or_an_inbox_prefix_without_a_permission_is_refused() -> None:
-    for options in ({"js_domain": "x"}, {"inbox_prefix": "x"}):
+    for options in ({"js_domain": "x"}, {"inbox_prefix": "_x"}):
         with pytest.raises(UsageError, match="goes with a JetStream permission"):
             js.allow(User.new(), js.of_options(options))

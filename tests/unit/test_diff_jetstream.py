@@ -49,6 +49,24 @@ def test_an_inbox_prefix_of_its_own_is_shown() -> None:
     ]
 
 
+def test_the_inbox_of_everybody_is_shown_beside_one_of_its_own_and_in_its_place() -> None:
+    own = allowed(User(), consume=("ORDERS:app",), inbox_prefix="_INBOX_app")
+    common = allowed(own, kv=("SETTINGS",), inbox_prefix="_INBOX")
+    assert lines(own, common) == [
+        "widens JetStream: may read the key-value bucket SETTINGS",
+        "widens sub allow: added _INBOX.>",
+    ]
+    assert lines(None, common)[-1] == "widens sub allow: _INBOX_app.>, _INBOX.>"
+    instead = replace(common, sub=Permission(allow=("_INBOX.>",)))
+    assert lines(own, instead)[1:] == [
+        "widens sub allow: added _INBOX.>",
+        "narrows sub allow: removed _INBOX_app.>",
+    ]
+    assert lines(own, allowed(own, kv=("SETTINGS",))) == [
+        "widens JetStream: may read the key-value bucket SETTINGS"
+    ]
+
+
 def test_the_subjects_are_details_of_the_line_and_its_value() -> None:
     (line,) = diff(None, Claims(sub="", body=allowed(User(), consume=("ORDERS:app",))))[1:2]
     assert line.line == "JetStream: may use the consumer app of the stream ORDERS"

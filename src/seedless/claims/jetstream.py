@@ -78,7 +78,8 @@ class JetStreamPermissions(msgspec.Struct, frozen=True, kw_only=True):
 
     `publish` has `STREAM:SUBJECT`, `consume` has `STREAM` or `STREAM:CONSUMER`, `kv` and `object_store` have
     `BUCKET`, `BUCKET:read` or `BUCKET:write`, `manage` has `STREAM`. `domain` is where the streams are (`""`:
-    at the server that the client connects to), `inbox_prefix` that of the client.
+    at the server that the client connects to), `inbox_prefix` that of the client (None: the one that it has,
+    or else `_INBOX`).
     """
 
     publish: tuple[str, ...] = ()
@@ -87,7 +88,7 @@ class JetStreamPermissions(msgspec.Struct, frozen=True, kw_only=True):
     object_store: tuple[str, ...] = ()
     manage: tuple[str, ...] = ()
     domain: str = ""
-    inbox_prefix: str = INBOX
+    inbox_prefix: str | None = None
 
     def parsed(self) -> tuple[JetStreamPermission, ...]:
         """Return each permission; raise `UsageError` for a name that is none."""
@@ -96,14 +97,25 @@ class JetStreamPermissions(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @property
-    def inbox(self) -> str:
-        """The subject of all answers to the client; raise `UsageError` for what is no inbox prefix."""
+    def inbox(self) -> str | None:
+        """The subject of all answers to the client, if it is given; raise `UsageError` for what is none."""
+        if self.inbox_prefix is None:
+            return None
         prefix = self.inbox_prefix.removesuffix(".>")
         if not is_subject(prefix) or has_wildcard(prefix):
             raise UsageError(
                 f'"{prefix}" is no inbox prefix', "write a subject without wildcards: _INBOX_app"
             )
+        # Claims contain subjects alone: reviews and rules could not tell it from what is subscribed besides.
+        if not is_inbox(f"{prefix}.>"):
+            reason = f'"{prefix}" is no inbox prefix: it neither begins with _ nor contains "inbox"'
+            raise UsageError(reason, "give the client a prefix of its own: _INBOX_app")
         return f"{prefix}.>"
+
+
+def is_inbox(subject: str) -> bool:
+    """Report whether *subject* can be the inbox of a client, with its prefix: `_INBOX.>`, `app.inbox.>`."""
+    return subject.endswith(".>") and (subject.startswith("_") or "inbox" in subject.lower())
 
 
 # Reply subjects by their exact number of tokens: with `>` behind the stream, that of one layout would be
@@ -111,6 +123,17 @@ class JetStreamPermissions(msgspec.Struct, frozen=True, kw_only=True):
 _ACK = ("$JS.ACK.{s}.{c}.*.*.*.*.*", "$JS.ACK.*.*.{s}.{c}.*.*.*.*.>")
 _FLOW_CONTROL = ("$JS.FC.{s}.{c}.*", "$JS.FC.*.*.{s}.{c}.*")
 _CREATE_CONSUMER = ("{api}.CONSUMER.CREATE.{s}", "{api}.CONSUMER.CREATE.{s}.>")
+_CONSUMERS = (
+    *_CREATE_CONSUMER,
+    "{api}.CONSUMER.DURABLE.CREATE.{s}.*",
+    "{api}.CONSUMER.INFO.{s}.*",
+    "{api}.CONSUMER.NAMES.{s}",
+    "{api}.CONSUMER.LIST.{s}",
+    "{api}.CONSUMER.DELETE.{s}.*",
+    "{api}.CONSUMER.PAUSE.{s}.*",
+    "{api}.CONSUMER.RESET.{s}.*",
+    "{api}.CONSUMER.UNPIN.{s}.*",
+)
 _INFO = "{api}.STREAM.INFO.{s}"
 # Clients read buckets directly from a stream or through its leader, and watch them with ordered consumers,
 # which they create and delete, and whose messages they do not acknowledge.
@@ -133,12 +156,7 @@ SUBJECTS: dict[tuple[Kind, str], tuple[str, ...]] = {
     ("publish", ""): (_INFO, "{detail}"),
     ("consume", ""): (
         _INFO,
-        *_CREATE_CONSUMER,
-        "{api}.CONSUMER.DURABLE.CREATE.{s}.*",
-        "{api}.CONSUMER.INFO.{s}.*",
-        "{api}.CONSUMER.NAMES.{s}",
-        "{api}.CONSUMER.LIST.{s}",
-        "{api}.CONSUMER.DELETE.{s}.*",
+        *_CONSUMERS,
         "{api}.CONSUMER.MSG.NEXT.{s}.*",
         *_ACK,
         *_FLOW_CONTROL,
@@ -161,12 +179,7 @@ SUBJECTS: dict[tuple[Kind, str], tuple[str, ...]] = {
         "{api}.STREAM.PURGE.{s}",
         "{api}.STREAM.MSG.GET.{s}",
         "{api}.STREAM.MSG.DELETE.{s}",
-        *_CREATE_CONSUMER,
-        "{api}.CONSUMER.DURABLE.CREATE.{s}.*",
-        "{api}.CONSUMER.INFO.{s}.*",
-        "{api}.CONSUMER.NAMES.{s}",
-        "{api}.CONSUMER.LIST.{s}",
-        "{api}.CONSUMER.DELETE.{s}.*",
+        *_CONSUMERS,
     ),
 }
 """What is published for each kind of permission; each also subscribes to the inbox, for the answers.
@@ -213,11 +226,20 @@ def parse(kind: Kind, text: str, domain: str = "") -> JetStreamPermission:
         raise UsageError(f'"{detail}" is no name of a consumer', hint)
     if kind in _STREAM and detail not in {"read", "write"}:
         raise UsageError(f'"{detail}" is neither read nor write', hint)
-    if kind == "publish" and not is_subject(detail):
-        raise UsageError(f'"{detail}" is no subject', hint)
+    if kind == "publish":
+        _require_published(detail, hint)
     if domain and not is_name(domain):
         raise UsageError(f'"{domain}" is no name of a JetStream domain', "write one token, as in hub")
     return JetStreamPermission(kind, name, detail, domain)
+
+
+def _require_published(subject: str, hint: str) -> None:
+    if not is_subject(subject):
+        raise UsageError(f'"{subject}" is no subject', hint)
+    # A stream of such a subject has no acks, for the same reason.
+    if overlap(subject, f"{_API}.>"):
+        reason = f'"{subject}" would also permit requests to JetStream, which manage every stream'
+        raise UsageError(reason, "name the subjects of the stream, as in orders.>")
 
 
 def is_name(text: str) -> bool:
@@ -264,7 +286,7 @@ def allow(permitted: P, permissions: JetStreamPermissions) -> P:
     Permissions add up: the same one twice is one, and `write` contains `read`. Subjects that are denied stay
     denied. Raise `UsageError` for a name that is none.
     """
-    some, inbox = permissions.parsed(), permissions.inbox
+    some, inbox = permissions.parsed(), permissions.inbox or _inbox_of(permitted) or f"{INBOX}.>"
     if not some:
         if permissions != JetStreamPermissions():
             raise UsageError(
@@ -384,14 +406,14 @@ def _is_denied(needed: Iterable[str], denied: tuple[str, ...]) -> bool:
 
 def _inbox_of(permitted: Permissions | Template | User) -> str | None:
     """Return the subject of the answers: who has none receives no answer, and has no permission."""
-    open_ended = [
+    inboxes = [
         text
         for text in permitted.sub.allow
-        if text.endswith(".>") and "*" not in text and not _is_denied((text,), permitted.sub.deny)
+        if is_inbox(text) and "*" not in text and not _is_denied((text,), permitted.sub.deny)
     ]
-    # `allow` adds it at the end: what is subscribed besides is before it.
-    open_ended.sort(key=lambda text: (text == f"{INBOX}.>", "inbox" in text.lower()))
-    return open_ended[-1] if open_ended else None
+    # One of its own is what the client uses: `_INBOX.>` beside it is more than it requires.
+    inboxes.sort(key=lambda text: text != f"{INBOX}.>")
+    return inboxes[-1] if inboxes else None
 
 
 def _candidates(allowed: tuple[str, ...]) -> Iterator[JetStreamPermission]:
@@ -442,7 +464,6 @@ def removed_by(options: Mapping[str, Any]) -> JetStreamPermissions:
 def of_options(options: Mapping[str, Any]) -> JetStreamPermissions:
     """Return the permissions among *options* (by the names of `OPTIONS`)."""
     lists: dict[str, Any] = {kind: tuple(options.get(OPTIONS[kind]) or ()) for kind in KINDS}
-    prefix = options.get("inbox_prefix")
     return JetStreamPermissions(
-        **lists, domain=options.get("js_domain") or "", inbox_prefix=INBOX if prefix is None else prefix
+        **lists, domain=options.get("js_domain") or "", inbox_prefix=options.get("inbox_prefix")
     )

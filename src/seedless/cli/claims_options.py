@@ -226,7 +226,7 @@ _JETSTREAM_PERMISSIONS = [
     _option(
         "inbox_prefix",
         metavar="PREFIX",
-        help="Of the client [default: _INBOX].",
+        help="Of the client [default: as before, or _INBOX].",
         is_rare=True,
         **_AT_JETSTREAM,
     ),

@@ -108,18 +108,22 @@ class _JetStream(msgspec.Struct, frozen=True):
     sides: tuple[Permitted, Permitted]
     gained: tuple[JetStreamPermission, ...]
     lost: tuple[JetStreamPermission, ...]
+    has_common_inbox: bool
 
     @classmethod
     def of(cls, sides: tuple[Permitted, Permitted]) -> _JetStream:
         """Compare *sides*."""
         if sides[0].pub == sides[1].pub:
-            return cls(sides, (), ())
-        old, new = (recognised(side).permissions for side in sides)
+            return cls(sides, (), (), has_common_inbox=False)
+        found = tuple(map(recognised, sides))
+        old, new = (side.permissions for side in found)
+        prefixes = {side.inbox_prefix for side in found if side.permissions}
         allowed = frozenset(sides[1].pub.allow)
         is_left = _covered(tuple(allowed.difference(*map(subjects, new))))
         gone = (permission for permission in old if allowed and not allowed.issuperset(subjects(permission)))
         lost = tuple(permission for permission in gone if not any(map(is_left, subjects(permission))))
-        return cls(sides, tuple(permission for permission in new if permission not in old), lost)
+        gained = tuple(permission for permission in new if permission not in old)
+        return cls(sides, gained, lost, prefixes == {INBOX})
 
     def lines(self, path: str, label: str, *, is_new: bool) -> Iterator[Difference]:
         """Yield a line for each permission."""
@@ -144,8 +148,10 @@ class _JetStream(msgspec.Struct, frozen=True):
         if name == "pub":
             went, came = (frozenset().union(*map(subjects, some)) for some in (self.lost, self.gained))
         else:
-            # An inbox of its own is shown: it is what other users may not subscribe to.
-            went, came = (frozenset((f"{INBOX}.>",) if some else ()) for some in (self.lost, self.gained))
+            # An inbox of its own is shown: it is what other users may not subscribe to. And so is `_INBOX.>`
+            # beside one, or in its place: whoever has it receives the answers to all others.
+            common = frozenset((f"{INBOX}.>",) if self.has_common_inbox else ())
+            went, came = (common if some else frozenset() for some in (self.lost, self.gained))
         went, came = went.difference(new), came.difference(old)
         return tuple(text for text in old if text not in went), tuple(
             text for text in new if text not in came

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from seedless.claims import Account, Scope
+from seedless.claims.jetstream import is_inbox
 from seedless.findings import warning
 from seedless.rules.formats import cited
 from seedless.subject import SubjectIndex, is_within
@@ -24,12 +25,16 @@ if TYPE_CHECKING:
 
 _API = re.compile(
     r"(?P<api>\$JS\.(?:[^.]+\.)?API)"
-    r"\.(?P<operation>STREAM\.INFO|STREAM\.MSG\.GET|CONSUMER\.MSG\.NEXT|CONSUMER\.DURABLE\.CREATE)"
+    r"\.(?P<operation>STREAM\.INFO|STREAM\.MSG\.GET|CONSUMER\.MSG\.NEXT|CONSUMER\.CREATE|CONSUMER\.DURABLE\.CREATE)"
     r"\.(?P<stream>[^.>]+)(?P<rest>\..*)?"
 )
 _ANY_API = re.compile(r"\$JS\.(?:[^.]+\.)?API\..+")
 _KEYS = re.compile(r"\$KV\.(?P<bucket>[^.>]+)\..+")
-_BUCKETS = ("KV_", "OBJ_")
+_BUCKETS = {
+    "KV_": ("--allow-kv", "key-value bucket"),
+    "OBJ_": ("--allow-object-store", "object store"),
+}
+"""How the streams of buckets begin, and the option and the words for them."""
 
 
 class _Gap(NamedTuple):
@@ -46,9 +51,10 @@ def c124_jetstream_permissions_are_whole(
     """Who may use JetStream may do all that its client does: receive answers, acknowledge, read directly.
 
     Servers refuse the request that is not permitted, and clients report a time-out. Reported are: no inbox to
-    receive answers in; messages that are fetched and not acknowledged; a bucket whose keys are not read
-    directly (as every client reads them), or that is written and not looked up; consumers that are created as
-    before nats-server 2.9. `--allow-js-consume`, `--allow-kv` and their like permit the whole.
+    receive answers in; messages that are fetched and not acknowledged, or from a consumer that is not looked
+    up; a bucket whose keys are not read directly (as every client reads them), that is watched without
+    answers to flow control, or that is written and not looked up; consumers that are created as before
+    nats-server 2.9. `--allow-js-consume`, `--allow-kv` and their like permit the whole.
     """
     for path, permitted in _permitted(statement):
         seen: set[str] = set()
@@ -74,7 +80,8 @@ def _gaps(permitted: Permissions | Template | User) -> Iterator[_Gap]:
     if not any(text.startswith(("$JS.", "$KV.")) for text in allowed):
         return
     published = SubjectIndex(allowed)
-    has_inbox = not permitted.sub.allow or any(map(_is_inbox, permitted.sub.allow))
+    apis = {"$JS.API", *(match["api"] for match in map(_API.fullmatch, allowed) if match)}
+    has_inbox = not permitted.sub.allow or any(map(_receives_answers, permitted.sub.allow))
     for index, text in enumerate(allowed):
         if not has_inbox and _ANY_API.fullmatch(text):
             yield _Gap(
@@ -83,10 +90,14 @@ def _gaps(permitted: Permissions | Template | User) -> Iterator[_Gap]:
                 "allow to subscribe _INBOX.>, or the inbox prefix of the client",
             )
         if match := _API.fullmatch(text):
-            yield from _of_stream(index, match, published)
+            for found, hint in (
+                *_of_consumers(match, published, can_respond=permitted.resp is not None),
+                *_of_bucket(match, published),
+            ):
+                yield _Gap(index, found, hint)
         elif match := _KEYS.fullmatch(text):
             bucket = match["bucket"]
-            if not published.contain(f"$JS.API.STREAM.INFO.KV_{bucket}"):
+            if not any(published.contain(f"{api}.STREAM.INFO.KV_{bucket}") for api in apis):
                 yield _Gap(
                     index,
                     f"writes the key-value bucket {cited(bucket)} and may not look it up",
@@ -94,42 +105,56 @@ def _gaps(permitted: Permissions | Template | User) -> Iterator[_Gap]:
                 )
 
 
-def _of_stream(index: int, match: re.Match[str], published: SubjectIndex) -> Iterator[_Gap]:
+def _of_consumers(
+    match: re.Match[str], published: SubjectIndex, *, can_respond: bool
+) -> Iterator[tuple[str, str]]:
+    """Yield what is missing beside a request to consumers of a stream, and the hint.
+
+    An ack is a response to a message: who *can_respond* has it.
+    """
     api, operation, stream = match["api"], match["operation"], match["stream"]
-    if operation == "CONSUMER.MSG.NEXT" and not stream.startswith(_BUCKETS):
-        consumer = (match["rest"] or "").removeprefix(".")
-        token = "x" if consumer in {"", "*", ">"} else consumer
-        name = "x" if stream == "*" else stream
-        if not published.contain(f"$JS.ACK.{name}.{token}.1.1.1.1.1"):
-            yield _Gap(
-                index,
-                f"fetches messages of the stream {cited(stream)} and may not acknowledge them: "
-                "they are delivered again, unless the consumer requires no acks",
-                f"--allow-js-consume {stream} permits all that clients do",
-            )
+    consumer = (match["rest"] or "").removeprefix(".")
+    token = "x" if consumer in {"", "*", ">"} else consumer
+    hint = f"--allow-js-consume {stream}{'' if token == 'x' else f':{token}'} permits all that clients do"
+    if operation == "CONSUMER.MSG.NEXT" and not stream.startswith(tuple(_BUCKETS)):
+        name, fetches = "x" if stream == "*" else stream, f"fetches messages of the stream {cited(stream)}"
+        if not can_respond and not published.contain(f"$JS.ACK.{name}.{token}.1.1.1.1.1"):
+            text = "they are delivered again, unless the consumer requires no acks"
+            yield f"{fetches} and may not acknowledge them: {text}", hint
+        if not published.contain(f"{api}.CONSUMER.INFO.{name}.{token}"):
+            yield f"{fetches} and may not look the consumer up", hint
     if operation == "CONSUMER.DURABLE.CREATE" and not published.contain(f"{api}.CONSUMER.CREATE.{stream}.x"):
-        yield _Gap(
-            index,
+        yield (
             f"creates consumers of the stream {cited(stream)} as clients did before nats-server 2.9 alone",
             f"--allow-js-consume {stream} permits all that clients do",
         )
-    bucket = stream.removeprefix("KV_")
-    is_read = operation in {"STREAM.INFO", "STREAM.MSG.GET"} and bucket not in {stream, ""}
+
+
+def _of_bucket(match: re.Match[str], published: SubjectIndex) -> Iterator[tuple[str, str]]:
+    """Yield what is missing beside a request to the stream of a bucket, and the hint."""
+    api, operation, stream = match["api"], match["operation"], match["stream"]
+    kind, _, bucket = stream.partition("_")
     # Who may change the stream of a bucket has it for that.
-    enough = (f"{api}.STREAM.UPDATE.{stream}", f"{api}.DIRECT.GET.{stream}.$KV.{bucket}.x")
-    if is_read and not any(map(published.contain, enough)):
-        yield _Gap(
-            index,
+    if f"{kind}_" not in _BUCKETS or not bucket or published.contain(f"{api}.STREAM.UPDATE.{stream}"):
+        return
+    if operation == "CONSUMER.CREATE" and not published.contain(f"$JS.FC.{stream}.x.x"):
+        option, store = _BUCKETS[f"{kind}_"]
+        yield (
+            f"watches the {store} {cited(bucket)} and may not answer flow control: the watch stops",
+            f"{option} {bucket} permits all that clients do",
+        )
+    is_read = stream.startswith("KV_") and operation in {"STREAM.INFO", "STREAM.MSG.GET"}
+    if is_read and not published.contain(f"{api}.DIRECT.GET.{stream}.$KV.{bucket}.x"):
+        yield (
             f"reads the key-value bucket {cited(bucket)} and may not get keys directly, as clients do",
             f"--allow-kv {bucket} permits all that clients do",
         )
 
 
-def _is_inbox(entry: str) -> bool:
-    """Report whether *entry* of `sub.allow` can be the inbox of a client, `_INBOX.>` or `_INBOX_app.>`."""
+def _receives_answers(entry: str) -> bool:
+    """Report whether *entry* of `sub.allow` can be the inbox of a client, or contains `_INBOX.>`."""
     subject = entry.partition(" ")[0]
-    is_one = subject.startswith("_") or "inbox" in subject.lower()
-    return is_within("_INBOX.x.*", subject) or (is_one and subject.endswith(".>"))
+    return is_inbox(subject) or is_within("_INBOX.x.*", subject)
 
 
 RULES = (c124_jetstream_permissions_are_whole,)

@@ -322,7 +322,7 @@ def _names(permissions: RulePermissions | None) -> tuple[str, ...]:
     jetstream = None if permissions is None else permissions.jetstream
     if jetstream is None:
         return ()
-    return (*(text for kind in KINDS for text in getattr(jetstream, kind)), jetstream.inbox_prefix)
+    return (*(text for kind in KINDS for text in getattr(jetstream, kind)), jetstream.inbox_prefix or "")
 
 
 def _with_jetstream(permissions: Permissions, given: JetStreamPermissions, values: _Values) -> Permissions:
@@ -334,7 +334,7 @@ def _with_jetstream(permissions: Permissions, given: JetStreamPermissions, value
         )
         for kind in KINDS
     }
-    inbox = _one(place, given.inbox_prefix, values, fits=_is_part)
+    inbox = given.inbox_prefix and _one(place, given.inbox_prefix, values, fits=_is_part)
     try:
         return allow(permissions, replace(given, **lists, inbox_prefix=inbox))
     except UsageError as error:
