@@ -106,7 +106,7 @@ class JetStreamPermissions(msgspec.Struct, frozen=True, kw_only=True):
             raise UsageError(
                 f'"{prefix}" is no inbox prefix', "write a subject without wildcards: _INBOX_app"
             )
-        # Claims contain subjects alone: reviews and rules could not tell it from what is subscribed besides.
+        # Claims contain subjects alone: reviews and rules would take what is subscribed besides for an inbox.
         if not is_inbox(f"{prefix}.>"):
             reason = f'"{prefix}" is no inbox prefix: it neither begins with _ nor contains "inbox"'
             raise UsageError(reason, "give the client a prefix of its own: _INBOX_app")
