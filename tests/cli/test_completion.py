@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pty
+import re
 import select
 import shutil
 import subprocess
@@ -13,11 +14,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from seedless.app import offered_names
+from seedless.cli.values import ParsedType
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    Commands = Mapping[tuple[str, ...], click.Command]
     Cli = Any  # the fixture in tests/conftest.py
 
 _NOT_HERE = "install it: .ci/setup does, with the system's package manager"
@@ -37,6 +43,8 @@ def filled(cli: Cli, _shells: None) -> Cli:
     cli.ok("account", "signing-key", "add", "-a", "ORDERS", "--role", "reader", "--allow-sub", "a.>")
     cli.ok("user", "add", "-a", "ORDERS", "app")
     cli.ok("user", "add", "-a", "PAYROLL", "batch")
+    for context in ("prod", "test"):
+        cli.ok("context", "add", context, "--operator", "ACME")
     return cli
 
 
@@ -44,7 +52,7 @@ def completed(cli: Cli, line: str) -> list[str]:
     """Return what the program offers for the last word of *line*, asked as bash asks it."""
     words = line.split(" ")
     env = {"_SEEDLESS_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
-    return [answer.partition(",")[2] for answer in cli.child(**env).out.splitlines() if answer]
+    return [answer.partition(",")[2] for answer in cli.run(**env).out.splitlines() if answer]
 
 
 CASES = {
@@ -59,6 +67,21 @@ CASES = {
     "nothing for a new name": ("seedless operator add ", []),
     "a command": ("seedless acc", ["account"]),
     "a command of a group": ("seedless account ren", ["rename"]),
+    "nothing for a new account": ("seedless account add ", []),
+    "nothing for a new user": ("seedless user add -a ORDERS ", []),
+    "an account for an activation": ("seedless activation new -a ORDERS -t P", ["PAYROLL"]),
+    "no account for a subject": ("seedless account mapping add -a ORDERS --to P", []),
+    "a context": ("seedless context select ", ["prod", "test"]),
+    "a context that is removed": ("seedless context remove p", ["prod"]),
+    "a jwt of the store": ("seedless show ORDERS", ["ORDERS", "ORDERS/app"]),
+    "a user of the account that is edited": ("seedless account authcallout PAYROLL --auth-user ", ["batch"]),
+    "a role that is delegated": ("seedless delegate add ORDERS --role ", ["reader"]),
+    "a key that may leave": ("seedless account edit ORDERS --allow-extractable AC", ["ACME"]),
+    "an operator to replace": ("seedless operator replace ", ["ACME"]),
+    "what is lost": ("seedless recovery drill in", ["inventory"]),
+    "a page": ("seedless docs howto/rot", ["howto/rotate"]),
+    "a command that help is for": ("seedless help account mapp", ["mapping"]),
+    "a command of a group that help is for": ("seedless help account mapping r", ["remove"]),
 }
 
 
@@ -67,13 +90,39 @@ def test_a_shell_is_offered_the_names_that_exist(filled: Cli) -> None:
     assert offered == {case: names for case, (_, names) in CASES.items()}
 
 
+# Names that do not exist yet, or are not known here; pages and commands the command line has itself.
+NO_NAMES = {
+    "--by", "--cluster", "--curve", "--holder", "--key", "--role", "--name", "--nkey", "--present",
+    "--rm-kv", "--rm-object-store", "--allow-js-consume", "--allow-kv", "--allow-object-store",
+    "--rm-js-consume", "account rename new", "ceremony keygen name",
+    "operator add name", "recovery create name", "serve password name",
+    "user rename new", "docs page", "help words",
+}  # fmt: skip
+_OF_NAMES = re.compile("NAME|KEY|ROLE|CODE|LABEL|TOKEN|…|BUCKET|COMMAND")
+
+
+def test_each_parameter_that_takes_a_name_has_names_or_is_known_to_have_none(commands: Commands) -> None:
+    found = set()
+    for words, command in commands.items():
+        for parameter in [] if isinstance(command, click.Group) else command.params:
+            place = max(parameter.opts, key=len)
+            places = {" ".join((*words[:length], place)) for length in range(len(words) + 1)}
+            if (
+                isinstance(parameter.type, (click.types.StringParamType, ParsedType))
+                and _OF_NAMES.search(parameter.metavar or ("" if place[0] == "-" else "NAME"))
+                and not places & offered_names.SOURCES.keys()
+            ):
+                found.add(place if place.startswith("-") else " ".join((*words, place)))
+    assert found == NO_NAMES
+
+
 def test_tokens_and_keys_come_from_the_inventory_without_a_driver(filled: Cli) -> None:
     filled.env["SEEDLESS_MODULE"] = "/nowhere.so"
     keys = filled.ok("key", "list", "--json").data["keys"]
     names = ["ACME", "ORDERS", r"ORDERS\\ reader", "PAYROLL"]
     offered = completed(filled, "seedless key show ")
     assert (sorted(offered[:4]), offered[4:]) == (names, [key["public_key"] for key in keys])
-    assert completed(filled, "seedless account list --context ") == []
+    assert completed(filled, "seedless account list --context ") == ["prod", "test"]
     assert completed(filled, "seedless key list --token ") == [filled.token.label]
 
 
@@ -120,10 +169,10 @@ def test_bash_completes_the_name_of_a_key_in_which_there_is_a_space(filled: Cli)
         "'account O": "given<account ORDERS>",
     }
     with _shell(filled, "bash", "--rcfile", str(start), "-i") as terminal:
+        _read_until(terminal, "ready> ")
         for word, whole in typed.items():
-            _read_until(terminal, "ready> ")
             os.write(terminal, f"given key show {word}\t\n".encode())
-            assert whole in _read_until(terminal, ">\r\n")
+            assert whole in _read_until(terminal, ">\r\n", "ready> ")
 
 
 def test_fish_completes_a_user(filled: Cli) -> None:
@@ -159,10 +208,11 @@ def _shell(cli: Cli, *command: str) -> Iterator[int]:
         os.close(terminal)
 
 
-def _read_until(terminal: int, text: str) -> str:
-    """Return what the *terminal* showed until *text* came, or for half a minute."""
+def _read_until(terminal: int, *texts: str) -> str:
+    """Return what the *terminal* showed until *texts* came, one behind the other, or for half a minute."""
     shown, end = "", time.monotonic() + 30
-    while text not in shown and time.monotonic() < end:
+    wanted = re.compile(".*".join(map(re.escape, texts)), re.DOTALL)
+    while not wanted.search(shown) and time.monotonic() < end:
         if select.select([terminal], [], [], 0.2)[0]:
             shown += os.read(terminal, 1 << 16).decode("utf-8", "replace")
     return shown

@@ -83,3 +83,38 @@ def test_a_fingerprint_is_the_same_wherever_it_is_printed(acme: Cli) -> None:
     assert len(fingerprint) == len("A:KZDV-VJ2U-MNDU-YAUF")
     [row] = [line for line in acme.ok("key", "list", "--long").out.splitlines() if key in line]
     assert row.split()[3] == fingerprint
+
+
+def test_signing_keys_are_listed_with_their_names(acme: Cli) -> None:
+    acme.ok("account", "signing-key", "add", "-a", "ORDERS", "--role", "clerk")
+    keys = {key["name"]: key["public_key"] for key in acme.ok("key", "list", "--json").data["keys"]}
+    of_operator = acme.ok("operator", "signing-key", "list").out
+    assert f"\noperator ACME signing ({keys['ACME signing']})  " in of_operator
+    of_account = acme.ok("account", "signing-key", "list", "-a", "ORDERS").out
+    assert f"\naccount ORDERS clerk ({keys['ORDERS clerk']})  " in of_account
+
+
+def test_a_policy_is_explained_with_the_names_of_its_keys(acme: Cli) -> None:
+    operator = acme.ok("operator", "show", "--json").data["subject"]
+    ada = acme.ok("key", "new", "--role", "user", "--name", "ada", "--json").data["public_key"]
+    policy = acme.home / "policy.toml"
+    policy.write_text(f'operator = "{operator}"\n')
+    words = ("policy", "explain", str(policy))
+    assert acme.ok(*words).out.startswith(f"Only the operator ACME ({operator}) is trusted.\n")
+    assert acme.ok(*words, SEEDLESS_STORE="/no/where").out.startswith(f"Only the operator {operator} is trus")
+    (acme.home / "new.toml").write_text(f'{policy.read_text()}[witnesses]\nkeys = ["{ada}"]\nthreshold = 1\n')
+    changed = acme.run("policy", "check", str(acme.home / "new.toml"), "--against", str(policy))
+    assert (changed.code, f" user ada ({ada})" in changed.out) == (5, True), changed.out
+
+
+def test_a_finding_names_the_key_that_it_is_about(acme: Cli) -> None:
+    operator = acme.ok("operator", "show", "--json").data["subject"]
+    (acme.home / "policy.toml").write_text(f'operator = "{operator}"\n')
+    acme.ok("account", "edit", "ORDERS", "--conns", "5", "--plan", str(acme.home / "a.plan"))
+    request = str(acme.home / "request.json")
+    acme.ok("ceremony", "prepare", str(acme.home / "a.plan"), "--reason", "a", "-o", request)
+    words = ("ceremony", "review", request, "--policy", str(acme.home / "policy.toml"))
+    done = acme.run(*words)
+    assert f" R011 ledger operator ACME ({operator}): " in done.err, done.err
+    done = acme.run(*words, "--first-use", "all")
+    assert f"waived: R011 ledger operator ACME ({operator}): " in done.err, done.err

@@ -8,15 +8,35 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from seedless.errors import SeedlessError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from seedless.app.workspace import Workspace
 
 __all__ = [
-    "accounts", "codes", "contexts", "issuers", "keys", "operators", "roles", "tokens",
-    "users",
+    "accounts", "codes", "contexts", "delegated", "first_uses", "issuers", "jwts", "keys", "lost", "offered",
+    "operators", "roles", "tokens", "users",
 ]  # fmt: skip
+
+
+def offered(
+    workspace: Workspace, command: Sequence[str], parameter: str, account: str | None = None
+) -> list[str] | None:
+    """Return the names that a *parameter* of a *command* may mean; None where it takes no name.
+
+    *parameter* is an option, `--account`, or the name of an argument; users are those of *account*. What
+    cannot be read has no names: a shell that completes has no place for errors.
+    """
+    places = (" ".join((*command[:length], parameter)) for length in range(len(command), -1, -1))
+    source = next((SOURCES[place] for place in places if place in SOURCES), None)
+    if source is None:
+        return None
+    try:
+        return list(source(workspace, account))
+    except (SeedlessError, OSError):
+        return []
 
 
 def accounts(workspace: Workspace, _: str | None = None) -> Iterable[str]:
@@ -82,3 +102,89 @@ def codes(*_: object) -> Iterable[str]:
     from seedless.rules import code_of, rules  # only for codes
 
     return sorted(code_of(rule) for rule in rules())
+
+
+def jwts(workspace: Workspace, _: str | None = None) -> Iterable[str]:
+    """Yield the names by which `show` finds what the store has: an operator, an account, `ACCOUNT/USER`."""
+    store = workspace.store
+    yield store.operator
+    for account in store.children():
+        yield account
+        yield from (f"{account}/{user}" for user in store.children(account))
+
+
+def delegated(workspace: Workspace, _: str | None = None) -> Iterable[str]:
+    """Return the keys that roles are delegated to."""
+    return (str(entry.public_key) for entry in workspace.delegations.entries())
+
+
+def lost(workspace: Workspace, _: str | None = None) -> Iterable[str]:
+    """Return what a drill can play the loss of."""
+    return [*tokens(workspace), "inventory", "store", "ledger"]
+
+
+def first_uses(workspace: Workspace, _: str | None = None) -> Iterable[str]:
+    """Return whose jwts may be taken as the baseline of a ceremony."""
+    return ["all", *keys(workspace)]
+
+
+SOURCES: dict[str, Callable[[Workspace, str | None], Iterable[str]] | None] = {
+    "--account": accounts,
+    "--allow": codes,
+    "--allow-extractable": keys,
+    "--allowed-account": accounts,
+    "--auth-user": users,
+    "--context": contexts,
+    "--first-use": first_uses,
+    "--issuer": issuers,
+    "--new-key": keys,
+    "--operator": operators,
+    "--operator-key": keys,
+    "--public-key": keys,
+    "--reset-time": keys,
+    "--rm-allowed-account": accounts,
+    "--rm-auth-user": users,
+    "--rm-sk": keys,
+    "--sk": keys,
+    "--spare-operator": operators,
+    "--spare-token": tokens,
+    "--src-account": accounts,
+    "--sys-account": accounts,
+    "--sys-public-key": keys,
+    "--system-account": accounts,
+    "--system-user": users,
+    "--target-account": accounts,
+    "--token": tokens,
+    "account name": accounts,
+    "account add name": None,
+    "account old": accounts,
+    "account key": issuers,
+    "account keys": issuers,
+    "account whom": users,
+    "ceremony witness --key": keys,
+    "ceremony keygen --witness": keys,
+    "context name": contexts,
+    "context add name": None,
+    "delegate account": accounts,
+    "delegate key": delegated,
+    "delegate keys": delegated,
+    "delegate --role": roles,
+    "diff old": jwts,
+    "diff new": jwts,
+    "key public_key": keys,
+    "key export --user": users,
+    "operator keys": keys,
+    "operator previous": operators,
+    "prune names": accounts,
+    "pull names": accounts,
+    "push names": accounts,
+    "recovery lost": lost,
+    "rotate name": accounts,
+    "rotate --key": issuers,
+    "show file": jwts,
+    "user name": users,
+    "user add name": None,
+    "user names": users,
+    "user old": users,
+}
+"""The names of a parameter, behind the words of a command or for any command; the longest words count."""

@@ -6,22 +6,20 @@ Names come from files that need no PIN and no driver: the store, the inventory, 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+import re
+from typing import Any
 
 import click
 from click.shell_completion import BashComplete, CompletionItem, FishComplete, ShellComplete, ZshComplete
 
 from seedless.app import offered_names
 from seedless.cli.command import command
+from seedless.cli.docs import pages
 from seedless.cli.options import Settings, json_options
-from seedless.errors import SeedlessError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from seedless.cli.workspace import CommandWorkspace
 
 _SETTINGS = ("context", "store", "operator", "policy")
+_TYPED = click.core.ParameterSource.COMMANDLINE
+_IN_FILES = re.compile("FILE|DIR|OLD|NEW")
 
 
 @command()
@@ -49,11 +47,15 @@ class _NameComplete(ShellComplete):
 
     def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem]:
         """Return what may follow *args* and begins with *incomplete*; click's own where no name is meant."""
-        context = _context(self.cli, args, self.prog_name)
-        names = _names(context, _parameter(context, args, incomplete))
-        if names is None:
-            return super().get_completions(args, incomplete)
-        return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+        # Click parses nothing before an option whose value is missing.
+        whole = args[:-1] if args and args[-1].startswith("-") else args
+        context = _context(self.cli, whole, self.prog_name)
+        parameter = _parameter(context, args, incomplete)
+        names = _names(context, parameter) if parameter else None
+        found = [CompletionItem(name) for name in names or () if name.startswith(incomplete)]
+        if not found and parameter and _IN_FILES.search(parameter.metavar or ""):
+            return [CompletionItem(incomplete, "file")]
+        return super().get_completions(args, incomplete) if names is None else found
 
 
 class _Bash(BashComplete):
@@ -96,7 +98,7 @@ def _context(program: click.Command, args: list[str], name: str) -> click.Contex
     return context
 
 
-def _parameter(context: click.Context, args: list[str], incomplete: str) -> str | None:
+def _parameter(context: click.Context, args: list[str], incomplete: str) -> click.Parameter | None:
     """Return the parameter whose value is typed; None where an option or a command is."""
     if isinstance(context.command, click.Group) or incomplete.startswith("-"):
         return None
@@ -105,64 +107,36 @@ def _parameter(context: click.Context, args: list[str], incomplete: str) -> str 
     for param in options:
         if last in (*param.opts, *param.secondary_opts):
             if not param.is_flag and not param.count:
-                return param.name
+                return param
             break
     arguments = [param for param in context.command.params if isinstance(param, click.Argument)]
     free = (
-        argument.name
+        argument
         for argument in arguments
-        if argument.nargs == -1 or not context.params.get(argument.name or "")
+        if argument.nargs == -1 or context.get_parameter_source(argument.name or "") is not _TYPED
     )
     return next(free, None)
 
 
-def _names(context: click.Context, parameter: str | None) -> Iterable[str] | None:
+def _names(context: click.Context, parameter: click.Parameter) -> list[str] | None:
     """Return the names that *parameter* of the command of *context* takes; None for no name of ours."""
-    if parameter is None:
-        return None
-    words = context.command_path.split()[1:]
-    source = _SOURCES.get((words[0], parameter)) or _SOURCES.get(("", parameter))
-    if source is None:
-        return None
     from seedless.cli.workspace import CommandWorkspace  # only for names
 
+    words = context.command_path.split()[1:]
+    if words == ["help"]:
+        return _commands(context.find_root(), context.params["words"])
+    if words == ["docs"]:
+        return list(pages())
     given: dict[str, Any] = {name: context.params.get(name) for name in _SETTINGS}
-    try:
-        return list(source(CommandWorkspace(Settings(**given)), context.params.get("account")))
-    except (SeedlessError, OSError):
-        # There is nobody to warn: what a shell shows while a person types is no place for errors.
-        return []
+    option = max(parameter.opts, key=len)
+    # The account whose own users are meant is the argument of commands on accounts.
+    account = context.params.get("account") or context.params.get("name")
+    return offered_names.offered(CommandWorkspace(Settings(**given)), words, option, account)
 
 
-_SOURCES: dict[tuple[str, str], Callable[[CommandWorkspace, str | None], Iterable[str]]] = {
-    ("account", "name"): offered_names.accounts,
-    ("account", "old"): offered_names.accounts,
-    ("account", "names"): offered_names.accounts,
-    ("account", "whom"): offered_names.users,
-    ("account", "keys"): offered_names.issuers,
-    ("account", "key"): offered_names.issuers,
-    ("rotate", "name"): offered_names.accounts,
-    ("push", "names"): offered_names.accounts,
-    ("push", "more"): offered_names.accounts,
-    ("pull", "names"): offered_names.accounts,
-    ("pull", "more"): offered_names.accounts,
-    ("user", "name"): offered_names.users,
-    ("user", "names"): offered_names.users,
-    ("user", "old"): offered_names.users,
-    ("rotate", "key"): offered_names.issuers,
-    ("operator", "keys"): offered_names.keys,
-    ("", "account"): offered_names.accounts,
-    ("", "src_account"): offered_names.accounts,
-    ("", "target"): offered_names.accounts,
-    ("", "system_account"): offered_names.accounts,
-    ("", "operator"): offered_names.operators,
-    ("", "context"): offered_names.contexts,
-    ("", "token"): offered_names.tokens,
-    ("", "issuer"): offered_names.issuers,
-    ("", "public_key"): offered_names.keys,
-    ("", "new_key"): offered_names.keys,
-    ("", "sk"): offered_names.keys,
-    ("", "rm_sk"): offered_names.keys,
-    ("", "allow"): offered_names.codes,
-}
-"""First word of the command and parameter, or any command ("") → its names."""
+def _commands(context: click.Context, words: tuple[str, ...]) -> list[str]:
+    """Return the commands behind *words*."""
+    group: click.Command | None = context.command
+    for word in words:
+        group = group.get_command(context, word) if isinstance(group, click.Group) else None
+    return group.list_commands(context) if isinstance(group, click.Group) else []

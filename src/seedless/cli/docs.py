@@ -29,27 +29,26 @@ def docs(settings: Settings, *, page: str | None) -> None:
       seedless docs
       seedless docs howto/rotate
     """
-    pages = _pages()
+    found = pages()
     if page is None:
-        rows = [(name, _title(path)) for name, path in pages.items()]
+        rows = [(name, _title(path)) for name, path in found.items()]
         data = {"pages": [{"page": name, "title": title} for name, title in rows]}
         settings.emit(data, printing.table(rows, ("PAGE", "ABOUT")))
         printing.report("one of them: seedless docs howto/rotate")
         return
     wanted = page.removesuffix(".md")
-    found = [name for name in pages if name == wanted] or [name for name in pages if wanted in name]
-    if len(found) != 1:
-        names = ", ".join(found)
-        several = f"{quoted(page)} may be one of several pages: {names}"
-        raise UsageError(several if found else f"there is no page {quoted(page)}", "seedless docs lists them")
-    text = pages[found[0]].read_text(encoding="utf-8")
+    names = [name for name in found if name == wanted] or [name for name in found if wanted in name]
+    if len(names) != 1:
+        several = f"{quoted(page)} may be one of several pages: {', '.join(names)}"
+        raise UsageError(several if names else f"there is no page {quoted(page)}", "seedless docs lists them")
+    text = found[names[0]].read_text(encoding="utf-8")
     if settings.as_json:
-        settings.emit({"page": found[0], "text": text}, text)
+        settings.emit({"page": names[0], "text": text}, text)
     else:
         click.echo_via_pager(text)
 
 
-def _pages() -> dict[str, Path]:
+def pages() -> dict[str, Path]:
     """Return the pages by their names: those in the package, or of the folder that it was installed from."""
     shipped = _PACKAGE / "pages"
     root = shipped if shipped.is_dir() else _PACKAGE.parents[1] / "docs"

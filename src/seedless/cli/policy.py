@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from seedless.app.key_names import known_titles, with_titles
 from seedless.cli import printing
 from seedless.cli.command import group
-from seedless.cli.options import Settings, json_options
+from seedless.cli.options import store_options
 from seedless.cli.values import PATH
 from seedless.errors import ExitCode, UsageError
 from seedless.policy import changes, read, sentences
@@ -17,6 +18,7 @@ from seedless.store import atomic
 from seedless.text import printable, shown
 
 if TYPE_CHECKING:
+    from seedless.cli.workspace import CommandWorkspace
     from seedless.policy import Policy
 
 
@@ -28,8 +30,8 @@ def policy() -> None:
 @policy.command(name="check")
 @click.argument("file", type=PATH)
 @click.option("--against", type=PATH, metavar="OLD", help="Show what changes from the policy in OLD.")
-@json_options
-def check(settings: Settings, *, file: Path, against: Path | None) -> int:
+@store_options
+def check(workspace: CommandWorkspace, *, file: Path, against: Path | None) -> int:
     """Check that the policy in FILE is valid.
 
     With --against, show what it changes: rules that fall away first. Exit code 5 when something changes.
@@ -47,17 +49,18 @@ def check(settings: Settings, *, file: Path, against: Path | None) -> int:
         "against": old.digest if old else None,
         "changes": [{"step": step, "text": text} for step, text in steps],
     }
-    lines = printing.labelled(((step, printable(text)) for step, text in steps), 8)
+    titles = known_titles(workspace)
+    lines = printing.labelled(((step, printable(with_titles(text, titles))) for step, text in steps), 8)
     if old and not steps:
         lines = ["nothing changes"]
-    settings.emit(data, "\n".join([*lines, f"sha256 {found.digest}"]))
+    workspace.emit(data, "\n".join([*lines, f"sha256 {found.digest}"]))
     return ExitCode.CHANGES if steps else ExitCode.OK
 
 
 @policy.command()
 @click.argument("file", type=PATH)
-@json_options
-def explain(settings: Settings, *, file: Path) -> None:
+@store_options
+def explain(workspace: CommandWorkspace, *, file: Path) -> None:
     """Describe a policy in words, to be read aloud.
 
     FILE holds the policy; each rule in it becomes a sentence.
@@ -69,8 +72,9 @@ def explain(settings: Settings, *, file: Path) -> None:
     found = _read(file)
     rules = sentences(found)
     data = {"file": str(file), "digest": found.digest, "rules": rules}
-    text = "\n".join([*map(printable, rules.values()), f"sha256 {found.digest}"])
-    settings.emit(data, text)
+    titles = known_titles(workspace)
+    lines = [printable(with_titles(text, titles)) for text in rules.values()]
+    workspace.emit(data, "\n".join([*lines, f"sha256 {found.digest}"]))
 
 
 def _read(path: Path) -> Policy:

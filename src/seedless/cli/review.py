@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import click
 
-from seedless.app.key_names import known_titles, with_titles
+from seedless.app.key_names import known_titles
 from seedless.app.pipeline import reset_times, usual_lines
 from seedless.change import Statement
 from seedless.cli import consent, printing
-from seedless.cli.render.findings import finding_lines
+from seedless.cli.render.findings import finding_lines, finding_sentence
 from seedless.diff import AccountClaims, Difference, Effect, Wording, diff_change
 from seedless.diff.members import word
 from seedless.text import shown
@@ -124,8 +124,7 @@ def show_findings(workspace: CommandWorkspace, report: Report) -> None:
     """Report what was found, and what was waived."""
     titles = known_titles(workspace)
     for finding in report.waived:
-        text = with_titles(finding.text, titles)
-        printing.report_safe(f"waived: {finding.code} {finding.place}: {text}")
+        printing.report(f"waived: {finding_sentence(finding, titles)}")
     # One error alone is what the command ends with, and is reported there.
     reported_at_the_end = report.errors if len(report.errors) == 1 else ()
     for finding in (finding for finding in report.findings if finding not in reported_at_the_end):

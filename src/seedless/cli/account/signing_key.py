@@ -139,9 +139,12 @@ def list_(workspace: CommandWorkspace, *, account: str) -> None:
     keys = workspace.signing_keys.list(account)
     names = ("key", "scoped", "role", "description", "known")
     data = [printing.members(key, *names) | {"users": key.issued} for key in keys]
+    from seedless.app.key_names import known_titles, with_titles  # only for the list
+
+    titles = known_titles(workspace)
     rows = [
         (
-            key.key,
+            with_titles(key.key, titles),
             shown(key.role or "-") if key.scoped else "any",
             str(key.issued),
             "known" if key.known else "-",

@@ -100,7 +100,10 @@ def list_(workspace: CommandWorkspace) -> None:
       seedless operator signing-key list
     """
     keys = workspace.signing_keys.list()
-    rows = [(key.key, str(key.issued), "known" if key.known else "-") for key in keys]
+    from seedless.app.key_names import known_titles, with_titles  # only for the list
+
+    titles = known_titles(workspace)
+    rows = [(with_titles(key.key, titles), str(key.issued), "known" if key.known else "-") for key in keys]
     text = printing.table(rows, ("SIGNING KEY", "ACCOUNTS", "INVENTORY"))
     listed = [printing.members(key, "key", "known") | {"accounts": key.issued} for key in keys]
     workspace.emit({"operator": workspace.operator().claims.name, "signing_keys": listed}, text)

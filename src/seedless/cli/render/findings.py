@@ -21,6 +21,12 @@ _COLOURS = dict.fromkeys(Severity, "yellow") | {Severity.ERROR: "red"}
 def finding_lines(finding: Finding, titles: Mapping[str, str], word: str = "") -> Iterator[str]:
     """Yield *finding* behind its severity, or *word*, with the *titles* of keys; and what to do."""
     mark = click.style(f"{word or finding.severity}:", fg=_COLOURS[finding.severity])
-    yield f"{mark} {printable(f'{finding.code} {finding.place}: {with_titles(finding.text, titles)}')}"
+    yield f"{mark} {finding_sentence(finding, titles)}"
     if finding.hint:
         yield f"  hint: {printable(finding.hint)}"
+
+
+def finding_sentence(finding: Finding, titles: Mapping[str, str]) -> str:
+    """Return code, place and text of *finding*, with the *titles* of keys."""
+    place, text = (with_titles(part, titles) for part in (finding.place, finding.text))
+    return printable(f"{finding.code} {place}: {text}")
