@@ -72,6 +72,47 @@ def test_the_spare_signs_when_the_first_token_is_not_connected(
     assert spare.label in done.err
 
 
+def test_a_key_whose_tokens_are_not_connected_is_shown_as_the_inventory_has_it(
+    cli: Cli, spare: pytest_softhsm.Token, softhsm: pytest_softhsm.SoftHSM, tmp_path: Path
+) -> None:
+    connected = cli.ok("key", "show", "ACME", "--json").data
+    assert connected["not_connected"] is None
+    gone = without(cli.token, softhsm, tmp_path)
+    shutil.rmtree(tmp_path / "connected")
+    (tmp_path / "connected").mkdir()
+    done = cli.child("key", "show", "ACME", **gone)
+    assert (done.code, done.err) == (0, "")
+    lines = done.out.splitlines()
+    assert lines[0].split() == ["public", "key", KEY]
+    places = [line.split()[-1] for line in lines if line.startswith("uri")]
+    assert (places[0], spare.serial in places[1], len(places)) == (connected["uri"], True, 2)
+    assert lines[-1].startswith("the driver reports nothing: ")
+    for token in (cli.token, spare):
+        assert f'token "{token.label}" (serial {token.serial}) is not connected' in lines[-1]
+    data = json.loads(cli.child("key", "show", "ACME", "--json", **gone).out)
+    assert (data["the_driver_says"], data["not_connected"]) == (None, lines[-1].partition(": ")[2])
+    same = ("public_key", "fingerprint", "uri", "role", "name")
+    assert [data[name] for name in same] == [connected[name] for name in same]
+    assert data["spares"][0]["uri"] == places[1]
+
+
+def test_a_list_without_an_inventory_names_the_command_that_rebuilds_it(cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME")
+    assert "register" not in cli.ok("key", "list").err
+    before = cli.ok("key", "list", "--json").data["keys"]
+    (cli.store / "keyring.json").unlink()
+    done = cli.ok("key", "list", SEEDLESS_TOKEN=None)
+    command = "seedless key register --all"
+    assert done.err == f"the inventory has no keys; those that are on a token are registered by: {command}\n"
+    done = cli.ok("key", "list", "--token", cli.token.label)
+    assert "ACME" in done.out
+    assert done.err.endswith(f"registered by: {command} --token {cli.token.label}\n")
+    cli.ok(*done.err.rpartition(": seedless ")[2].split())
+    assert [key["public_key"] for key in cli.ok("key", "list", "--json").data["keys"]] == [
+        key["public_key"] for key in before
+    ]
+
+
 def test_the_token_that_is_named_signs_before_the_other(cli: Cli, spare: pytest_softhsm.Token) -> None:
     new = str(SoftwareKey(Role.ACCOUNT, bytes(32)).public_key)
     wrong = cli.run("account", "add", "A", "--public-key", new, TOKEN_PIN="wrong-pin-0815")

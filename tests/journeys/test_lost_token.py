@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
 _PAGE = Path(__file__).parents[2] / "docs/howto/lost-token.md"
 _BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_KEY = r"""
-key() { seedless key list --json --filter "$1" |
-    grep -o '"public_key": *"[OA][A-Z2-7]*' | grep -o '[OA][A-Z2-7]\{55\}' | head -1; }
+_KEY = """
+key() { seedless key show "$1" | sed -n 's/^public key *//p'; }
 """
 
 

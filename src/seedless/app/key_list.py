@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from seedless.pkcs11.keys import Key
     from seedless.pkcs11.token import Token
 
-__all__ = ["ListedKey", "inventory_keys", "keys_beside_token", "keys_in_jwts", "list_keys", "token_key"]
+__all__ = [
+    "ListedKey", "inventory_keys", "keys_beside_token", "keys_in_jwts", "list_keys", "rebuilding",
+    "registered_key", "token_key",
+]  # fmt: skip
 
 
 class ListedKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,8 +73,20 @@ def list_keys(
 
 def inventory_keys(workspace: Workspace) -> list[ListedKey]:
     """Return the keys of the inventory; no token is opened."""
-    entries = workspace.inventory().entries
-    return [_registered(entry, "registered" if entry.places_left else "lost", entry.uri) for entry in entries]
+    return [registered_key(entry) for entry in workspace.inventory().entries]
+
+
+def registered_key(entry: KeyEntry) -> ListedKey:
+    """Return the key of *entry* as the inventory has it."""
+    return _registered(entry, "registered" if entry.places_left else "lost", entry.uri)
+
+
+def rebuilding(workspace: Workspace) -> str:
+    """Return the command that registers the keys of a token, where the inventory has none; empty else."""
+    if workspace.inventory().entries:
+        return ""
+    named = workspace.settings.token
+    return shlex.join(["seedless", "key", "register", "--all", *(("--token", named) if named else ())])
 
 
 def _state_at(place: KeyPlace, *, is_present: bool) -> str:

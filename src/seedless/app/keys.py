@@ -16,7 +16,7 @@ import msgspec
 from seedless import attestation
 from seedless.app.key_deletion import KeyDeletion, LostKeys
 from seedless.app.key_import import FolderImport, KeyImport
-from seedless.app.key_list import ListedKey, token_key
+from seedless.app.key_list import ListedKey, registered_key, token_key
 from seedless.app.key_names import key_named
 from seedless.app.pipeline import Notice
 from seedless.app.token_choice import module_for
@@ -24,7 +24,7 @@ from seedless.app.tokens import key_uri, open_tokens
 from seedless.attestation import Attestation
 from seedless.challenges import ChallengeCount, counts, load
 from seedless.creds import parse_user_key
-from seedless.errors import NoKey, StoreError, UsageError
+from seedless.errors import NoKey, NotConnected, StoreError, UsageError
 from seedless.inventory import Attested, KeyEntry, attestation_path
 from seedless.jwt import Jwt
 from seedless.key_store import stored_seed
@@ -89,11 +89,15 @@ class ExportedKey(msgspec.Struct, frozen=True):
 
 
 class ShownKey(msgspec.Struct, frozen=True):
-    """A key on a token: its place, and the attributes that the driver reports."""
+    """A key on a token: its place, and the attributes that the driver reports.
+
+    Those are None where the token is not connected, as `absent` states: then the inventory has the place.
+    """
 
     public_key: PublicKey
     place: ListedKey
-    attributes: KeyAttributes
+    attributes: KeyAttributes | None
+    absent: str = ""
 
 
 class AuditReport:
@@ -141,12 +145,21 @@ class KeyManagement:
         return key_named(self._workspace, name, role)
 
     def show(self, public_key: str | PublicKey) -> ShownKey:
-        """Return where the key is on its token, and its attributes; raise `NoKey`."""
+        """Return where the key is on its token, and its attributes; raise `NoKey`.
+
+        Of a key whose token is not connected it is what the inventory contains.
+        """
         key = public_key if isinstance(public_key, PublicKey) else PublicKey.parse(public_key)
-        with open_tokens(self._workspace) as tokens:
-            token = tokens.holding(key)
-            found = token.find(key)
-            return ShownKey(key, token_key(token, found), found.attributes)
+        try:
+            with open_tokens(self._workspace) as tokens:
+                token = tokens.holding(key)
+                found = token.find(key)
+                return ShownKey(key, token_key(token, found), found.attributes)
+        except NotConnected as error:
+            entry = self._workspace.inventory().get(key)
+            if entry is None:
+                raise
+            return ShownKey(key, registered_key(entry), None, absent=error.message)
 
     def create(
         self, role: str | Role, name: str, *, report: Callable[[KeyEntry], None] | None = None

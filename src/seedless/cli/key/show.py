@@ -9,7 +9,7 @@ import msgspec
 from click.core import ParameterSource
 
 from seedless.app.backups import key_backups
-from seedless.app.key_list import list_keys
+from seedless.app.key_list import list_keys, rebuilding
 from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.key_options import public_key_type
@@ -84,6 +84,8 @@ def list_(
     )
     table = printing.table([_line(row, is_long=is_long) for row in rows], header)
     workspace.emit({"keys": rows}, table)
+    if command := rebuilding(workspace):
+        printing.report(f"the inventory has no keys; those that are on a token are registered by: {command}")
 
 
 def _line(row: dict[str, Any], *, is_long: bool) -> tuple[str, ...]:
@@ -144,14 +146,14 @@ def key_data(key: ListedKey) -> dict[str, object]:
     """Return a key that is on a token as --json prints it."""
     role = key.role.name.lower() if key.role else None
     found = printing.members(key, "public_key", "name")
-    return found | {"role": role, "type": key.key_type, "uri": key.uri}
+    return found | {"role": role, "type": key.key_type or None, "uri": key.uri}
 
 
 def _data(key: ListedKey) -> dict[str, object]:
     if key.entry is not None:
         return entry_data(key.entry) | {"state": key.state}
     data = key_data(key) | {"state": key.state}
-    if not key.key_type:
+    if data["type"] is None:
         del data["type"]
     return data
 
@@ -170,7 +172,8 @@ _LABELS = 20  # characters
 def show(workspace: CommandWorkspace, *, public_key: PublicKey) -> None:
     """Show one key: its place, and its attributes.
 
-    KEY is a public key, or its name in the inventory; with its role where two keys have one name.
+    KEY is a public key, or its name in the inventory; with its role where two keys have one name. Of a key
+    whose token is not connected it is what the inventory contains.
 
     \b
     Example:
@@ -178,17 +181,29 @@ def show(workspace: CommandWorkspace, *, public_key: PublicKey) -> None:
       seedless key show 'operator ACME'
     """
     shown_key = workspace.keys.show(public_key)
-    data = key_data(shown_key.place) | {"public_key": str(public_key), "fingerprint": public_key.fingerprint}
-    attributes = shown_key.attributes
-    driver_report = {name: getattr(attributes, name) for name in attributes.__struct_fields__}
-    data |= {"the_driver_says": driver_report}
-    own = ((name, value) for name, value in data.items() if not isinstance(value, dict))
-    lines = [
-        *printing.labelled(_rows(own), _LABELS),
-        "the driver reports:",
-        *printing.labelled(_rows(driver_report.items()), _LABELS, "  "),
-    ]
-    workspace.emit(data, "\n".join(lines))
+    place, attributes = shown_key.place, shown_key.attributes
+    data = key_data(place) | {"public_key": str(public_key), "fingerprint": public_key.fingerprint}
+    if place.entry is not None:  # its token is not connected
+        data |= entry_data(place.entry)
+    lines = printing.labelled(_rows(_inventoried(data)), _LABELS)
+    report = None if attributes is None else msgspec.structs.asdict(attributes)
+    if report is None:
+        lines.append(f"the driver reports nothing: {shown_key.absent}")
+    else:
+        lines += ["the driver reports:", *printing.labelled(_rows(report.items()), _LABELS, "  ")]
+    workspace.emit(
+        data | {"the_driver_says": report, "not_connected": shown_key.absent or None}, "\n".join(lines)
+    )
+
+
+def _inventoried(data: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    """Yield what *data* has of a key, for people: a line for each place, and times as they are read."""
+    for name, value in data.items():
+        if name in {"at", "checked_at", "lost_at"} and value:
+            yield name, moment(value)
+        elif value and isinstance(value, str):
+            yield name, value
+    yield from (("uri", spare["uri"]) for spare in data.get("spares", ()))
 
 
 def _rows(members: Iterable[tuple[str, object]]) -> Iterator[tuple[str, str]]:
