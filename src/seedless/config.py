@@ -93,7 +93,7 @@ def load(environment: Mapping[str, str] | None = None) -> Config:
     data = atomic.read(path)
     if data is None:
         if environment.get("SEEDLESS_CONFIG"):
-            raise UsageError(f"there is no {shown(path)}", "SEEDLESS_CONFIG names it")
+            raise UsageError(f"there is no file {shown(path)}", "SEEDLESS_CONFIG names it")
         return Config()
     # Whoever may write the file, or replace it in its folder, chooses the module, and the module gets the
     # PIN.

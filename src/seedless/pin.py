@@ -270,9 +270,11 @@ def environment_pin(
     _named.add(name)
 
     def require() -> None:
+        hint = "put the PIN of the token into it" if what == "PIN" else f"put the {what} into it"
         if name not in variables:
-            hint = "put the PIN of the token into it" if what == "PIN" else f"put the {what} into it"
             raise PinError(f"the environment variable {name} is not set", hint)
+        if not variables[name]:  # a secret that a pipeline does not have is often an empty variable
+            raise PinError(f"the {what} from env:{name} is empty", hint)
 
     def read() -> str:
         if variables is os.environ:
@@ -392,7 +394,7 @@ _KINDS: dict[str, Callable[[str, str], PinSource]] = {
 
 def _accepted(pin: str, what: str) -> str:
     if not pin:
-        raise PinError(f"{what} is empty")
+        raise PinError(f"{what} is empty", "the first line that is read from there is taken")
     if len(pin) > _LONGEST or any(c in pin for c in "\r\n\0"):
         raise PinError(f"{what} is longer than one line of {_LONGEST} characters")
     try:
@@ -434,8 +436,9 @@ def _read_file(path: Path, what: str) -> str:
 
 
 def _require_file(path: Path, what: str) -> None:
-    with _opened(path, what):
-        pass
+    with _opened(path, what) as descriptor:
+        if not os.fstat(descriptor).st_size:
+            raise PinError(f"the {what} from file:{path} is empty", f"put the {what} into it, in one line")
 
 
 @contextmanager
@@ -445,7 +448,8 @@ def _opened(path: Path, what: str) -> Iterator[int]:
         # Not blocking: a FIFO without a writer would hang here.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        raise PinError(f"cannot read the {what} from {path}: {error.strerror}") from error
+        hint = "" if path.is_absolute() else f"the path is relative to {Path.cwd()}"
+        raise PinError(f"cannot read the {what} from {path}: {error.strerror}", hint) from error
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):

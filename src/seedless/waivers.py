@@ -45,11 +45,13 @@ def check(
                 "have the policy changed by those who keep it",
             )
         if code not in known:
-            raise UsageError(f"no rule has the code {shown(code)}", "docs/reference/rules.md lists them")
+            raise UsageError(
+                f"no rule has the code {shown(code)}", "seedless docs reference/rules lists them"
+            )
         if code in never:
             raise UsageError(
                 f"{code} cannot be waived: it guards a promise",
-                "docs/explanation/assurance.md names the promises",
+                "seedless docs explanation/assurance names the promises",
             )
     return frozenset(codes)
 

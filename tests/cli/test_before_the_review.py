@@ -34,6 +34,11 @@ def acme(cli: Cli) -> Cli:
             {"SEEDLESS_PIN_SOURCE": "env:NO_SUCH"}, "the environment variable NO_SUCH is not set", id="env"
         ),
         pytest.param(
+            {"SEEDLESS_PIN_SOURCE": "env:ACME_PIN", "ACME_PIN": ""},
+            "the PIN from env:ACME_PIN is empty\nhint: put the PIN of the token into it",
+            id="empty",
+        ),
+        pytest.param(
             {"SEEDLESS_PIN_SOURCE": "file:/no/such/file"}, "cannot read the PIN from /no/such/file", id="file"
         ),
         pytest.param({"SEEDLESS_PIN_SOURCE": "fd:99"}, "cannot read the PIN from descriptor 99", id="fd"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -13,14 +14,17 @@ import time
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 import pytest
 
 from seedless import Role, SoftwareKey
 from seedless.claims import ExternalAuthorization, Permission, Template, User
 from seedless.creds import parse_creds
+from seedless.readiness import CheckStatus
 from seedless.serve.backends.users import hash_password
+from seedless.serve.doctor import examine
+from seedless.serve.process import ServiceLoader
 from seedless.server_config import full
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -69,9 +73,11 @@ def _write(path: Path, text: str) -> None:
     path.chmod(0o600)
 
 
-def _wait(log: Path, event: str, count: int = 1) -> dict[str, Any]:
+def _wait(
+    log: Path, event: str, count: int = 1, process: subprocess.Popen[bytes] | None = None
+) -> dict[str, Any]:
     end = time.monotonic() + _PATIENCE
-    while time.monotonic() < end:
+    while time.monotonic() < end and (process is None or process.poll() is None):
         lines = [json.loads(line) for line in log.read_text().splitlines() if line.endswith("}")]
         if len(found := [line for line in lines if line["event"] == event]) >= count:
             return found[count - 1]
@@ -109,7 +115,7 @@ class Place:
         command = [sys.executable, "-m", "seedless", "serve", "callout", str(self.configuration)]
         with self.log.open("wb") as stream, subprocess.Popen(command, env=env, stderr=stream) as process:
             try:
-                assert _wait(self.log, "delegated")["role"] == "clerk"
+                assert _wait(self.log, "delegated", process=process)["role"] == "clerk"
                 _wait(self.log, "connected", 2)
                 yield process
             finally:
@@ -201,6 +207,32 @@ def test_users_are_signed_by_a_delegated_key_and_the_token_is_asked_at_the_start
             ("auditor", "ended", True),
             ("clerk", "ended", True),
         ], "users that they have signed are still valid"
+
+
+def test_what_is_wrong_is_found_before_a_key_is_delegated_and_by_the_doctor_before_the_service_runs(
+    place: Place,
+) -> None:
+    def problems() -> list[str]:
+        service = ServiceLoader(place.configuration, _no_token)()
+        return [item.found for item in asyncio.run(examine(service)) if item.verdict is CheckStatus.PROBLEM]
+
+    assert problems() == []
+    other = SoftwareKey.generate(Role.ACCOUNT)
+    _write(place.office.folder / "answers.nk", other.reveal())
+    place.set(**{"system-creds": str(place.office.folder / "store/keys/creds/ACME/AUTH/service.creds")})
+    assert problems() == ["0 answered"], "that user is not in the system account"
+    place.set(**{"system-creds": str(place.office.folder / "store/keys/creds/ACME/SYS/watcher.creds")})
+    assert problems() == [
+        f"{other.public_key}, which signs answers, is no key of the account AUTH: servers ignore them"
+    ]
+    (place.office.folder / "users.toml").chmod(0o644)
+    with pytest.raises(AssertionError, match=r"users\.toml can be read by all"), place.serving():
+        pass
+    assert "delegated" not in place.log.read_text(), "the token has signed nothing"
+
+
+def _no_token(uri: str) -> Never:
+    raise AssertionError(uri)
 
 
 def test_while_the_token_is_unplugged_logins_go_on_until_the_delegation_ends_and_the_service_reports_it(

@@ -134,7 +134,7 @@ def test_the_command_answers_reads_its_configuration_again_and_ends_in_order(
     assert service.wait("login accepted")["name"] == "ann"
     checked = cli.child("serve", "doctor", str(office.configuration))
     assert (checked.code, checked.err) == (0, ""), checked
-    assert "instances       ok      1 answer" in checked.out
+    assert "instances       ok      1 answered" in checked.out
     text = office.configuration.read_text()
     office.write("callout.toml", text.replace("[[rules]]", "[[rules]]\nrefuse = true\n[[rules]]"))
     service.process.send_signal(signal.SIGHUP)

@@ -251,7 +251,7 @@ def test_what_follows_a_jwt_from_the_future_is_refused_with_the_way_back() -> No
             "2027-01-15 08:00:00 UTC; the jwt that it replaces is of 2028-01-15 08:00:00 UTC"
         ),
     )
-    assert finding.hint.endswith(f"see docs/howto/clock.md: --reset-time {ACCOUNT.public_key}")
+    assert finding.hint.endswith(f"see seedless docs howto/clock: --reset-time {ACCOUNT.public_key}")
 
 
 def test_a_named_subject_is_dated_by_the_clock_and_shown_as_lifted() -> None:

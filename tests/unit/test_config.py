@@ -49,7 +49,7 @@ def test_its_folder_is_that_of_xdg_and_need_not_exist(tmp_path: Path) -> None:
 def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         load({"SEEDLESS_CONFIG": str(tmp_path / "no.toml")})
-    assert caught.value.message == f"there is no {tmp_path}/no.toml"
+    assert caught.value.message == f"there is no file {tmp_path}/no.toml"
 
 
 @pytest.mark.parametrize(

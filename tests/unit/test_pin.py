@@ -17,6 +17,7 @@ from seedless.pin import (
     environment_pin,
     file_pin,
     parse_pin_source,
+    require_source,
     uri_pin_source,
 )
 
@@ -102,6 +103,22 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
             file_pin(tmp_path / name).pin("token", "")
     with pytest.raises(PinError, match="No such file"):
         file_pin(tmp_path / "missing").pin("token", "")
+
+
+def test_an_empty_file_is_found_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "pin"
+    path.touch(0o600)
+    with pytest.raises(PinError, match=f"the PIN from file:{path} is empty"):
+        require_source(file_pin(path))
+
+
+def test_a_relative_path_that_is_missing_is_shown_with_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PinError) as caught:
+        parse_pin_source("file:pin").pin("token", "")
+    assert caught.value.hint == f"the path is relative to {tmp_path}"
 
 
 def test_a_link_to_a_good_file_is_followed(tmp_path: Path) -> None:

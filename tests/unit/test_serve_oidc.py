@@ -377,7 +377,7 @@ def test_a_file_of_keys_is_read_at_the_start(tmp_path: Path) -> None:
     settings = OidcSettings(issuer=ISSUER, audience=("nats",), jwks=tmp_path / "jwks.json")
     with pytest.raises(StoreError) as caught:
         OidcProvider("sso", settings)
-    assert caught.value.message == f"there is no {tmp_path}/jwks.json"
+    assert caught.value.message == f"there is no file {tmp_path}/jwks.json"
     (tmp_path / "jwks.json").write_bytes(b"{}")
     with pytest.raises(ServerError, match="the JWKS has no key that can verify a token"):
         OidcProvider("sso", settings)

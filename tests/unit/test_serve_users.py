@@ -230,7 +230,7 @@ def test_a_damaged_file_is_reported_once_and_the_previous_one_stays(
             "backend staff keeps the previous users: "
             "PATH: invalid initial character for a key part (at end of document)"
         ),
-        "backend staff keeps the previous users: there is no PATH",
+        "backend staff keeps the previous users: there is no file PATH",
     ]
 
 
@@ -257,7 +257,7 @@ def test_a_file_that_others_can_read_or_write_is_refused(
 def test_a_file_that_is_not_there_is_reported_with_the_way_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(StoreError) as caught:
         UserFile("staff", UsersSettings(file=tmp_path / "users.toml"))
-    assert caught.value.message == f"there is no {tmp_path}/users.toml"
+    assert caught.value.message == f"there is no file {tmp_path}/users.toml"
     assert caught.value.hint == "seedless serve password NAME prints an entry"
 
 

@@ -460,7 +460,7 @@ def _can_leave(key: Key) -> Iterator[Notice]:
 def _in_file(path: Path) -> list[Certificate]:
     data = atomic.read(path)
     if data is None:
-        raise UsageError(f"there is no {shown(path)}", "name a file with certificates")
+        raise UsageError(f"there is no file {shown(path)}", "name a file with certificates")
     return attestation.parse(data, shown(path))
 
 

@@ -109,7 +109,9 @@ class TokenManagement:
             alone = [entry for entry in entries if backups[entry.public_key].kind == "none"]
             if alone:
                 names = ", ".join(f"{entry.role.name.lower()} {shown(entry.name)}" for entry in alone)
-                advice = "a signing key on another token: docs/howto/lost-token.md; seedless recovery drill"
+                advice = (
+                    "a signing key on another token: seedless docs howto/lost-token; seedless recovery drill"
+                )
                 yield CheckResult("spare", CheckStatus.NOTE, f"none for {names}", advice)
             elif entries:
                 yield CheckResult("spare", CheckStatus.OK, f"each of {len(entries)} keys has one, or shares")

@@ -90,7 +90,11 @@ def _require_scopes(entries: object) -> None:
 def _refuse(unknown: tuple[Unknown, ...]) -> None:
     if unknown:
         places = ", ".join(member.path for member in unknown[:_SHOWN]) + ("…" if unknown[_SHOWN:] else "")
-        raise BadClaims(f"{places}: no such member", "look for a slip of the pen", path=unknown[0].path)
+        raise BadClaims(
+            f"{places}: no such member",
+            "check its spelling: seedless docs reference/claims lists the members",
+            path=unknown[0].path,
+        )
 
 
 def _generic(value: dict[str, object], nats: object) -> Payload[object]:

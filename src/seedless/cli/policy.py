@@ -80,5 +80,5 @@ def explain(workspace: CommandWorkspace, *, file: Path) -> None:
 def _read(path: Path) -> Policy:
     data = atomic.read(path)
     if data is None:
-        raise UsageError(f"there is no {shown(path)}", "name the file of a policy")
+        raise UsageError(f"there is no file {shown(path)}", "name the file of a policy")
     return read(data, shown(path))

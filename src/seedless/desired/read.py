@@ -269,7 +269,7 @@ def _part(kind: Table, *, in_template: bool) -> dict[str, object]:
 
 
 _SHOWN = 5
-_HINT = "docs/howto/desired-state.md shows what a file may contain"
+_HINT = "seedless docs howto/desired-state shows what a file may contain"
 
 
 class Desired(msgspec.Struct, frozen=True):

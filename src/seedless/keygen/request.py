@@ -167,7 +167,7 @@ def read_specification(data: bytes, name: str) -> KeySpecification:
         specification = strict_json.read_toml(data, KeySpecification)
     except BadClaims as error:
         raise UsageError(
-            f"{name}: {error.message}", "docs/reference/ceremony.md lists the members"
+            f"{name}: {error.message}", "seedless docs reference/ceremony lists the members"
         ) from error
     require_sound(specification, name)
     return specification

@@ -190,7 +190,7 @@ def s030_waivers_name_a_rule(waivers_given: Collection[Waiver], codes: Collectio
             yield warning("S030", place, f"{waiver.code} cannot be waived", "take it out of the comment")
         elif waiver.code not in codes:
             text = f"no rule for configurations has the code {waiver.code}"
-            yield warning("S030", place, text, "docs/reference/rules.md lists them")
+            yield warning("S030", place, text, "seedless docs reference/rules lists them")
 
 
 ServerRule = Callable[[ServerConfiguration], Iterator[Finding]]

@@ -56,7 +56,7 @@ def require_attested(policy: Policy, public_key: PublicKey, pem: bytes | None, n
     if policy.attestation is None:
         raise Refused(
             "the policy pins no root of attestations",
-            "pin one: [attestation] roots, see docs/reference/policy.md",
+            "pin one: [attestation] roots, see seedless docs reference/policy",
         )
     try:
         found = verify(

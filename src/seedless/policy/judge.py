@@ -170,7 +170,7 @@ def _of_values(values: dict[str, object], name: str = "the policy") -> Policy:
         reading.errors.append('operator is missing: write operator = "O…", the operator that is trusted here')
     reading.errors += contradictions(fields)
     if reading.errors:
-        hint = "docs/reference/policy.md has every key"
+        hint = "seedless docs reference/policy has every key"
         raise StoreError(f"{name}: {printable('; '.join(reading.errors))}", hint)
     return Policy(**fields)
 

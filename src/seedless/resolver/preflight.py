@@ -286,7 +286,7 @@ def _names(servers: Iterable[AccountServer]) -> str:
 
 _SEE_WHAT_IS_THERE = (
     "seedless pull shows what is there; sign it again and it is later; where theirs is from the future, "
-    "docs/howto/clock.md has the way back"
+    "seedless docs howto/clock has the way back"
 )
 _OURS = "T001"
 _OLDER = "R002"

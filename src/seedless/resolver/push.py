@@ -224,7 +224,7 @@ def _pull_status(
     # Theirs is from a clock that was fast and ours is the way back from it: time alone would bring back
     # the wrong one.
     if ahead == [True, False]:
-        reason += f", and this clock reads {moment(now)}: see docs/howto/clock.md"
+        reason += f", and this clock reads {moment(now)}: see seedless docs howto/clock"
         return PulledAccount(
             subject, jwt, PullStatus.OVERWRITES if overwrite_newer else PullStatus.AHEAD, reason
         )

@@ -42,7 +42,7 @@ def is_from_the_future(issued_at: int, now: int) -> bool:
 
 
 _CLOCK = "set this machine's clock right"
-_WAY_BACK = "if another clock was fast when that jwt was signed, see docs/howto/clock.md: --reset-time"
+_WAY_BACK = "if another clock was fast when that jwt was signed, see seedless docs howto/clock: --reset-time"
 
 
 # Measured with nats-server 2.15.1: a jwt 30 days older than the stored one is answered with `200 jwt
@@ -169,7 +169,9 @@ def g007_revocation_is_of_the_past(statement: Statement[Account], _: Context) ->
                 # `*` is an error, a single key a warning: the first locks out users who have done
                 # nothing.
                 if key == EVERYONE:
-                    hint = "give a time that has come; docs/howto/clock.md is about clocks that were fast"
+                    hint = (
+                        "give a time that has come; seedless docs howto/clock is about clocks that were fast"
+                    )
                     yield error("G007", join(path, key), text, hint)
                 else:
                     hint = "until then the key is of no use: give its user another"

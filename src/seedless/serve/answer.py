@@ -73,13 +73,16 @@ class AnswerKeys(Struct, frozen=True, kw_only=True):
     """The keys of a callout: that of the answers, and those of users by account and role.
 
     `subject` is whom requests are for. `curve_key` is the xkey of the account, empty if requests are not
-    encrypted. Accounts are known by name, and in operator mode by public key too.
+    encrypted. Accounts are known by name, and in operator mode by public key too. `placed` are the public
+    keys of the accounts that users are placed in, whether their keys are here or still to be delegated; none
+    in configuration mode.
     """
 
     subject: str
     response: Signer
     users: dict[tuple[str, str | None], UserKey]
     curve_key: str = ""
+    placed: frozenset[str] = frozenset()
 
     def of(self, grant: LoginGrant) -> UserKey:
         """Return the key that signs what *grant* gives; raise `Refused`."""
@@ -94,8 +97,7 @@ class AnswerKeys(Struct, frozen=True, kw_only=True):
         """The public keys of all accounts that are named; none in configuration mode."""
         # In operator mode the account of the callout is asked about too: its jwt names the curve key and
         # the accounts that are allowed.
-        named = {key.account for key in self.users.values() if key.account}
-        return frozenset(named | {self.subject} if named else named)
+        return self.placed | {self.subject} if self.placed else self.placed
 
 
 class AccountSigners(Struct, frozen=True, kw_only=True):
@@ -150,7 +152,13 @@ def operator_keys(
             # Rules may name an account either way; the name is that of this configuration, which another
             # operator may use for another key.
             users[name, role] = users[signers.key, role] = key
-    return AnswerKeys(subject=callout_account, response=response, users=users, curve_key=curve_key)
+    return AnswerKeys(
+        subject=callout_account,
+        response=response,
+        users=users,
+        curve_key=curve_key,
+        placed=frozenset(signers.key for signers in accounts.values()),
+    )
 
 
 def _require_account_key(signer: Signer) -> None:
@@ -189,7 +197,7 @@ def _callout_deviations(keys: AnswerKeys, callout: Jwt[Account]) -> Iterator[str
         own = keys.curve_key or "none"
         yield f"the account {name} has the curve key {xkey or 'none'}, this service {own}"
     allowed = callout.claims.body.authorization.allowed_accounts
-    for key in dict.fromkeys(key.account for key in keys.users.values()):
+    for key in sorted(keys.placed):
         if key not in allowed and "*" not in allowed:
             yield f"the account {name} does not allow its callout to place users in the account {key}"
 

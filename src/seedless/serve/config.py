@@ -320,7 +320,7 @@ def read_file(path: Path, kind: type[C], reason: str, example: str) -> C:
     """
     data = atomic.read(path)
     if data is None:
-        raise UsageError(f"there is no {shown(path)}", example)
+        raise UsageError(f"there is no file {shown(path)}", example)
     require_owned(path, reason)
     if holds_seed(data.decode("utf-8", "replace")):
         raise StoreError(

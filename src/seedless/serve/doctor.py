@@ -85,7 +85,8 @@ async def examine(service: CalloutService) -> list[CheckResult]:
         if system is None:
             return found
         servers = [listed_server(data) for data in await _gather(system, "$SYS.REQ.SERVER.PING")]
-        found.append(CheckResult("servers", CheckStatus.OK, f"{len(servers)} answer", ""))
+        status = CheckStatus.OK if servers else CheckStatus.PROBLEM
+        found.append(CheckResult("servers", status, f"{len(servers)} answered", "" if servers else _SYSTEM))
         accounts = await _accounts(system, service)
         found += _of_accounts(service, accounts)
         if client is not None:
@@ -130,9 +131,12 @@ def _of_accounts(service: CalloutService, accounts: Mapping[str, Jwt[Account]]) 
     found += [
         CheckResult("account", CheckStatus.PROBLEM, line, _ACCOUNTS) for line in deviations(keys, accounts)
     ]
-    return found or [CheckResult("accounts", CheckStatus.OK, f"{len(accounts)} go with the keys")]
+    return found or [
+        CheckResult("accounts", CheckStatus.OK, f"{len(accounts)} compared with the keys: no difference")
+    ]
 
 
+_SYSTEM = "system-creds has to be of a user of the system account: only servers that it lists are answered"
 _PUSH = "seedless push; with a memory resolver it is loaded by the first login"
 _ACCOUNTS = "compare the configuration with seedless account show, and push what has changed"
 
@@ -174,7 +178,7 @@ async def _of_subscribers(
     advice = (
         "" if instances else "every login waits for the timeout of the server: start seedless serve callout"
     )
-    return [CheckResult("instances", status, f"{len(instances)} answer", advice), *found]
+    return [CheckResult("instances", status, f"{len(instances)} answered", advice), *found]
 
 
 def _instances(answers: list[bytes]) -> tuple[list[Instance], list[CheckResult]]:

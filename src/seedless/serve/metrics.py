@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
@@ -148,7 +149,10 @@ class HttpStatus:
         try:
             server = await asyncio.start_server(self._answer, host.strip("[]"), int(port), limit=_LONGEST)
         except (OSError, OverflowError) as error:
-            raise UsageError(f"cannot listen on {shown(address)}: {error}") from error
+            reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
+            raise UsageError(
+                f"cannot listen on {shown(address)}: {reason}", "give another address as `listen`"
+            ) from error
         for socket in server.sockets:
             log.info("listening", address="{}:{}".format(*socket.getsockname()[:2]))
         return server

@@ -227,6 +227,10 @@ class ServiceLoader:
     def __call__(self) -> CalloutService:
         """Return the service; raise `SeedlessError` with the place of what is not right."""
         config = configurations.load(self._path)
+        # Whatever can be wrong in files is found before a key is delegated: a unit that is restarted every
+        # few seconds would have the token sign each time.
+        backends = open_backends(config.backends)
+        access = access_of(config.servers, config.tls, config.creds, config.nkey)
         sealing = None
         if config.curve_key is not None:
             sealing = Sealing(self._in_software.read(config.curve_key, Role.CURVE))
@@ -237,7 +241,7 @@ class ServiceLoader:
 
         setup = CalloutSetup(
             keys=self._keys(config, xkey),
-            backends=open_backends(config.backends),
+            backends=backends,
             grant=grant,
             sealing=sealing,
             bounds=config.bounds,
@@ -249,7 +253,7 @@ class ServiceLoader:
             self._delegated.retain(configurations.delegated_roles(config.accounts))
         return CalloutService(
             account=config.account,
-            access=access_of(config.servers, config.tls, config.creds, config.nkey),
+            access=access,
             system=system,
             setup=setup,
             listen=config.listen,
@@ -263,18 +267,17 @@ class ServiceLoader:
             name: AccountSigners(
                 key=keys.key,
                 plain=None if keys.signing_key is None else self._signer(keys.signing_key),
-                roles=self._roles(name, keys.roles),
+                roles=self._roles(keys.roles),
             )
             for name, keys in config.accounts.items()
         }
+        if self._delegated is not None:
+            for name, role in configurations.delegated_roles(config.accounts):
+                accounts[name].roles[role] = self._delegated.of(name, role)
         return operator_keys(config.account, response, accounts, xkey)
 
-    def _roles(self, account: str, sources: Mapping[str, KeySource]) -> dict[str, Signer]:
-        roles = {role: self._signer(source) for role, source in sources.items() if source.kind != "delegated"}
-        if self._delegated is not None:
-            for role in sources.keys() - roles.keys():
-                roles[role] = self._delegated.of(account, role)
-        return roles
+    def _roles(self, sources: Mapping[str, KeySource]) -> dict[str, Signer]:
+        return {role: self._signer(source) for role, source in sources.items() if source.kind != "delegated"}
 
     def _signer(self, source: KeySource) -> Signer:
         if source.kind == "pkcs11":

@@ -342,7 +342,7 @@ def _file(path: Path) -> bytes:
     data = atomic.read(path)
     if data is None:
         raise StoreError(
-            f"there is no {shown(path)}", "it is to hold a JWKS, the public keys of the provider"
+            f"there is no file {shown(path)}", "it is to hold a JWKS, the public keys of the provider"
         )
     require_owned(path, "it decides who logs in")
     return data

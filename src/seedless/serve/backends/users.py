@@ -308,7 +308,9 @@ class UserFile:
         path = self._settings.file
         data = atomic.read(path)
         if data is None:
-            raise StoreError(f"there is no {shown(path)}", "seedless serve password NAME prints an entry")
+            raise StoreError(
+                f"there is no file {shown(path)}", "seedless serve password NAME prints an entry"
+            )
         _require_private(path)
         try:
             return read_users(data)
