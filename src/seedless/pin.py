@@ -270,11 +270,9 @@ def environment_pin(
     _named.add(name)
 
     def require() -> None:
-        hint = "put the PIN of the token into it" if what == "PIN" else f"put the {what} into it"
-        if name not in variables:
-            raise PinError(f"the environment variable {name} is not set", hint)
-        if not variables[name]:  # a secret that a pipeline does not have is often an empty variable
-            raise PinError(f"the {what} from env:{name} is empty", hint)
+        if not variables.get(name):  # a pipeline gives an empty variable for a secret that it does not have
+            state = "empty" if name in variables else "not set"
+            raise PinError(f"the environment variable {name} is {state}", f"put the {what} into it")
 
     def read() -> str:
         if variables is os.environ:
@@ -333,9 +331,7 @@ def uri_pin_source(text: str | None, *, is_ours: bool) -> PinSource | None:
     # from a file of somebody else would run a program.
     if text.startswith("|"):
         return parse_pin_source(f"cmd:{text[1:]}")
-    if text.startswith("/"):
-        return file_pin(Path(text))
-    return parse_pin_source(re.sub("^file://(?=/)", "file:", text))
+    return parse_pin_source(re.sub("^(file://)?(?=/)", "file:", text))
 
 
 def parse_pin_source(text: str, *, what: str = "PIN") -> PinSource:
@@ -436,9 +432,8 @@ def _read_file(path: Path, what: str) -> str:
 
 
 def _require_file(path: Path, what: str) -> None:
-    with _opened(path, what) as descriptor:
-        if not os.fstat(descriptor).st_size:
-            raise PinError(f"the {what} from file:{path} is empty", f"put the {what} into it, in one line")
+    with _opened(path, what):
+        pass
 
 
 @contextmanager
@@ -448,12 +443,13 @@ def _opened(path: Path, what: str) -> Iterator[int]:
         # Not blocking: a FIFO without a writer would hang here.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        hint = "" if path.is_absolute() else f"the path is relative to {Path.cwd()}"
-        raise PinError(f"cannot read the {what} from {path}: {error.strerror}", hint) from error
+        raise PinError(f"cannot read the {what} from {path.absolute()}: {error.strerror}") from error
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise PinError(f"{path} is not a regular file", "for a pipe use fd:N")
+        if not status.st_size:
+            raise PinError(f"{path} is empty", f"put the {what} into it, in one line")
         # Of the open descriptor, so that it is the file that is read. Who may write it could choose the
         # PIN, and lock the token by it.
         if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):

@@ -56,7 +56,7 @@ def test_a_wrong_pin(founded: Cli) -> None:
 
 def test_a_pin_that_is_not_there(founded: Cli) -> None:
     refused(
-        founded, 4, "the environment variable TOKEN_PIN is not set\n", "put the PIN of the token into it\n",
+        founded, 4, "the environment variable TOKEN_PIN is not set\n", "put the PIN into it\n",
         "account", "add", "ORDERS", TOKEN_PIN=None,
     )  # fmt: skip
 

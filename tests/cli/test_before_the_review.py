@@ -35,7 +35,7 @@ def acme(cli: Cli) -> Cli:
         ),
         pytest.param(
             {"SEEDLESS_PIN_SOURCE": "env:ACME_PIN", "ACME_PIN": ""},
-            "the PIN from env:ACME_PIN is empty\nhint: put the PIN of the token into it",
+            "the environment variable ACME_PIN is empty\nhint: put the PIN into it",
             id="empty",
         ),
         pytest.param(

@@ -108,7 +108,7 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
 def test_an_empty_file_is_found_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "pin"
     path.touch(0o600)
-    with pytest.raises(PinError, match=f"the PIN from file:{path} is empty"):
+    with pytest.raises(PinError, match=f"{path} is empty"):
         require_source(file_pin(path))
 
 
@@ -116,9 +116,8 @@ def test_a_relative_path_that_is_missing_is_shown_with_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(PinError) as caught:
+    with pytest.raises(PinError, match=f"cannot read the PIN from {tmp_path}/pin: No such file"):
         parse_pin_source("file:pin").pin("token", "")
-    assert caught.value.hint == f"the path is relative to {tmp_path}"
 
 
 def test_a_link_to_a_good_file_is_followed(tmp_path: Path) -> None:
