@@ -12,7 +12,7 @@ import click
 import pytest
 
 import seedless.cli.main as main_module
-from seedless.cli.command import show_everything
+from seedless.cli.command import SHARED, show_everything
 from seedless.cli.lazy import LazyGroup
 from seedless.cli.main import seedless
 
@@ -301,28 +301,52 @@ def test_the_help_of_account_add_fits_a_screen() -> None:
 
 @pytest.mark.parametrize("path", [path for path, _ in every_command()], ids=" ".join)
 def test_no_help_is_longer_than_a_large_screen(path: tuple[str, ...]) -> None:
-    command = COMMANDS[" ".join(path)]
+    assert len(in_process_help(" ".join(path), everything=False).splitlines()) <= 50
+
+
+GROUPS = {
+    "account add": ["Options", "Limits", "JetStream", "Permissions", "Store", "Token", "Review and signing",
+                    "Output"],
+    "user list": ["Options", "Store", "Output"],
+    "push": ["Options", "Connection to servers", "Store", "Token", "Review and signing", "Output"],
+    "token list": ["Store", "Token", "Output"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_the_whole_help_has_its_options_in_groups(name: str) -> None:
+    headings = re.findall(r"^(\w.*):$", help_of(*name.split(), "--help", "--all"), re.MULTILINE)
+    assert headings == GROUPS[name]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_whole_help_describes_every_option_once(name: str) -> None:
+    options = [param for param in COMMANDS[name].params if isinstance(param, click.Option)]
+    wanted = [next(flag for flag in option.opts if flag[:2] == "--")[2:] for option in options]
+    assert sorted(described(in_process_help(name))) == sorted([*wanted, "help"])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_shared_options_are_one_line_of_the_short_help(name: str) -> None:
+    text = in_process_help(name, everything=False)
+    assert re.search(r"\n\nShared: (--\w.*, )?…\s+\(all:\s+--help\s+--all\)$", text), text
+    shared = {param.opts[0] for param in COMMANDS[name].params if param.name in SHARED}
+    assert {f"--{flag}" for flag in described(text)} & shared == set()
+
+
+def described(text: str) -> list[str]:
+    """Return the options that the lists of the help *text* describe."""
+    lists = re.split(r"^\w[\w ]*:$", text, flags=re.MULTILINE)[1:]
+    return re.findall(r"^  (?:-\w, )?--(?:\[no-\])?([\w-]+)", "".join(lists), re.MULTILINE)
+
+
+def in_process_help(name: str, *, everything: bool = True) -> str:
     context = click.Context(
-        command,
-        info_name=" ".join(("seedless", *path)),
-        terminal_width=78,
-        help_option_names=["-h", "--help"],
+        COMMANDS[name], info_name=f"seedless {name}", terminal_width=78, help_option_names=["-h", "--help"]
     )
-    assert len(command.get_help(context).splitlines()) <= 50
-
-
-def test_the_whole_help_describes_every_option_once() -> None:
-    text = help_of("account", "add", "--help", "--all")
-    described = re.findall(r"^  (?:-\w, )?--(?:\[no-\])?([\w-]+)", text, re.MULTILINE)
-    wanted = {
-        max(option.opts, key=len)[2:] for option in COMMANDS["account add"].params if option.opts[0][0] == "-"
-    }
-    assert sorted(described) == sorted([*wanted, "help"])
-
-
-def test_shared_options_are_one_line_of_the_short_help() -> None:
-    text = help_of("user", "list", "--help")
-    assert text.endswith("Shared: --json, … (all: --help --all)\n")
+    if everything:
+        show_everything(context)
+    return COMMANDS[name].get_help(context)
 
 
 def test_help_of_a_command_is_its_help_by_its_words() -> None:
@@ -339,6 +363,8 @@ def test_help_of_a_command_that_does_not_exist_is_a_mistake(cli: Cli) -> None:
 
 
 def test_commands_are_grouped_by_task_and_each_is_in_one_group() -> None:
+    headings = re.findall(r"^(\w.*):$", help_of("--help").partition("pages with")[2], re.MULTILINE)
+    assert headings == ["Options", *seedless.sections]
     names = [name for section in seedless.sections.values() for name in section]
     assert sorted(names) == sorted(seedless.table)
     assert list(seedless.sections)[:2] == ["Keys on tokens", "Operators, accounts and users"]

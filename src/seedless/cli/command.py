@@ -14,12 +14,16 @@ from seedless.cli.lazy import alike, same_word, unknown_command
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SHARED = (
-    "module", "token", "pin_source", "last_try", "context", "store", "operator", "policy", "allow",
-    "allow_extractable", "reset_time", "dry_run", "plan", "yes", "jobs", "verbose", "as_json", "quiet",
-    "help",
-)  # fmt: skip
-"""Options of `options.py`: who knows one command knows them in all."""
+_SHARED_GROUPS = {
+    "Store": ("context", "store", "operator"),
+    "Token": ("module", "token", "pin_source", "last_try", "allow_extractable"),
+    "Review and signing": (
+        "policy", "allow", "reset_time", "dry_run", "plan", "yes", "jobs", "verbose",
+    ),
+    "Output": ("as_json", "quiet", "help"),
+}  # fmt: skip
+SHARED = {name: heading for heading, names in _SHARED_GROUPS.items() for name in names}
+"""Options of `options.py`, with their headings: who knows one command knows them in all."""
 _RARE = frozenset({
     "allow_pub_response", "response_ttl", "deny_pubsub", "trace_context_subject", "trace_context_sampling",
     "js_tier", "js_enable", "js_disable", "rm_latency_sampling", "rm_response_perms", "unset", "ca_cert",
@@ -35,7 +39,7 @@ _SERVERS = frozenset({
     "client_cert", "client_key", "tls_first", "patience", "servers",
 })  # fmt: skip
 _GROUPS = (
-    "Options", "Limits", "JetStream", "Permissions", "Connection to servers", "Shared options",
+    "Options", "Limits", "JetStream", "Permissions", "Connection to servers", *_SHARED_GROUPS,
 )  # fmt: skip
 _KNOWN_BEST = ("--token", "--dry-run", "--plan", "--yes", "--json")
 _EVERYTHING = "seedless.help.everything"
@@ -58,7 +62,7 @@ def _heading_of(param: click.Option, name: str) -> str:
     if isinstance(param, GroupedOption):
         return param.heading
     if name in SHARED:
-        return "Shared options"
+        return SHARED[name]
     if name in _SERVERS:
         return "Connection to servers"
     if name.startswith("js_"):
