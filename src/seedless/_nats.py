@@ -11,7 +11,7 @@ way to name a bare NKey without its seed. Seven private names are relied on; a t
 - `_public_nkey`: sent as `nkey` where there is no jwt.
 - `_auth_configured`: without it nothing is signed for a server that has a `no_auth_user`, which then lets us
   in as that user.
-- `_close`: closing without the callbacks of a connection that never was.
+- `_close`: closing without the callbacks of a connection that never was; and called for every end.
 - `_transport`: dropped when the first handshake fails, since nats-py then waits for an end that never comes
   after TLS has failed (CPython 3.11); and when signing fails later, since nats-py would leak it. That of
   ws:// and wss:// has a `_client`, a session of aiohttp, which writes a warning to stderr if left open.
@@ -24,7 +24,7 @@ import asyncio
 import base64
 import logging
 from inspect import signature
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from nats.aio.client import Client
 from nats.errors import Error, NoServersError
@@ -38,12 +38,22 @@ if TYPE_CHECKING:
 _logger = logging.getLogger("seedless.client")
 
 
+class NonceSigner(Protocol):
+    """What signs the nonces of one client."""
+
+    async def sign(self, nonce: object, /) -> bytes:
+        """Return the signature of what the server sent as nonce."""
+
+    def end(self) -> None:
+        """Release what signing takes: the client is closed."""
+
+
 class SigningClient(Client):
-    """A client whose nonces are signed by the coroutine *sign*, which gets what the server sent as nonce.
+    """A client whose nonces *signer* signs.
 
     With *tls* nothing is signed for a server that offers no TLS, and nothing is sent to it.
 
-    The first connection ends with the error of *sign*. Later, when nats-py reconnects by itself, the error
+    The first connection ends with the error of *signer*. Later, when nats-py reconnects by itself, the error
     goes to *on_error* and the next attempt is left to nats-py; a `PinError` closes the client, since a wrong
     PIN is not to be tried again.
     """
@@ -51,7 +61,7 @@ class SigningClient(Client):
     def __init__(
         self,
         public_key: str,
-        sign: Callable[[object], Awaitable[bytes]],
+        signer: NonceSigner,
         on_error: Callable[[Exception], Awaitable[None]] | None,
         *,
         tls: bool,
@@ -60,7 +70,7 @@ class SigningClient(Client):
         self._tls: Final = tls
         self._public_nkey = public_key
         self._auth_configured = True
-        self._sign: Final = sign
+        self._signer: Final = signer
         self._on_error = on_error or _log
         self._first_failure: Callable[[Exception], None] | None = None
         self._signed: tuple[object, bytes] = (None, b"")
@@ -90,10 +100,17 @@ class SigningClient(Client):
     async def abandon(self) -> None:
         """Close what a connection that failed has left open, and call nobody back."""
         self._on_error = _ignore
+        self._signer.end()
         self._drop()
         if self.is_connecting:
             await self._close(Client.CLOSED, do_cbs=False)
         await asyncio.gather(*self._endings, return_exceptions=True)
+
+    async def _close(self, status: int, do_cbs: bool = True) -> None:  # noqa: FBT001, FBT002 - as nats-py has it
+        await super()._close(status, do_cbs)
+        # The thread would live until the client is collected, and a command that loads a driver after a login
+        # would have no supervisor: a fork copies one thread.
+        self._signer.end()
 
     async def _process_info(self, info: dict[str, object], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002 - as nats-py has it
         if initial_connection:
@@ -103,7 +120,7 @@ class SigningClient(Client):
                 # for nothing, and may have cost a touch.
                 if self._tls:
                     self._require_tls(info)
-                self._signed = (nonce, await self._sign(nonce))
+                self._signed = (nonce, await self._signer.sign(nonce))
             except SeedlessError as error:
                 if self._first_failure is not None:
                     raise  # nats-py takes it for no error of a server, so it ends connect()

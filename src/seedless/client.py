@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from nats.aio.client import Client
 
-    from seedless._nats import SigningClient
+    from seedless._nats import NonceSigner, SigningClient
     from seedless.jwt import Jwt
     from seedless.signer import Signer
 
@@ -78,7 +78,7 @@ async def connect(
         raise UsageError(f"{user} is no user key: a server's nonce is signed by user keys only")
     text = None if jwt is None else _user_jwt(jwt, str(user))
     addresses = _addresses(servers)
-    return await _open(addresses, (str(user), text), _Nonces(signer).sign, _options(options))
+    return await _open(addresses, (str(user), text), _Nonces(signer), _options(options))
 
 
 async def require_tls(servers: str | Sequence[str], **options: object) -> None:
@@ -92,7 +92,7 @@ async def require_tls(servers: str | Sequence[str], **options: object) -> None:
         return
     taken["error_cb"] = _ignore
     try:
-        await _open(addresses, ("", None), _turn_back, taken)
+        await _open(addresses, ("", None), _TurnBack(), taken)
     except NoTls:
         raise
     except ServerError as error:
@@ -110,8 +110,14 @@ class _TurnedBackError(SeedlessError):
     """A server that may be logged in to was reached, and left."""
 
 
-async def _turn_back(_: object) -> bytes:
-    raise _TurnedBackError("a login was not meant")
+class _TurnBack:
+    """Sign nothing."""
+
+    async def sign(self, _: object, /) -> bytes:
+        raise _TurnedBackError("a login was not meant")
+
+    def end(self) -> None:
+        """Do nothing."""
 
 
 async def _ignore(_: Exception) -> None:
@@ -121,7 +127,7 @@ async def _ignore(_: Exception) -> None:
 async def _open(
     addresses: list[str],
     user: tuple[str, str | None],
-    sign: Callable[[object], Awaitable[bytes]],
+    signer: NonceSigner,
     options: dict[str, Any],
 ) -> SigningClient:
     """Return a client that is logged in as *user*, a public key and a jwt for it or None."""
@@ -137,7 +143,7 @@ async def _open(
             raise _explained(next(refused, failures[-1]), addresses, public_key) from error
 
     on_error = options.pop("error_cb", None)
-    client = _client(public_key, sign, on_error, tls=_asks_for_tls(addresses, options))
+    client = _client(public_key, signer, on_error, tls=_asks_for_tls(addresses, options))
     try:
         await client.open({"servers": addresses, **options}, jwt, failed)
     except SeedlessError:
@@ -185,7 +191,10 @@ class _Nonces:
         # a time.
         self._thread: Final = ThreadPoolExecutor(max_workers=1, thread_name_prefix="seedless-signer")
 
-    async def sign(self, nonce: object) -> bytes:
+    def end(self) -> None:
+        self._thread.shutdown(wait=False)
+
+    async def sign(self, nonce: object, /) -> bytes:
         text = nonce if isinstance(nonce, str) else ""
         # surrogatepass: an INFO with half of a surrogate pair has to end in the sentence below, and not
         # in UnicodeEncodeError.
@@ -252,7 +261,7 @@ def _asks_for_tls(addresses: Sequence[str], options: Mapping[str, object]) -> bo
 
 def _client(
     public_key: str,
-    sign: Callable[[object], Awaitable[bytes]],
+    signer: NonceSigner,
     on_error: Callable[[Exception], Awaitable[None]] | None,
     *,
     tls: bool,
@@ -261,7 +270,7 @@ def _client(
         from seedless._nats import SigningClient  # nats-py is an extra
     except ImportError as error:
         raise UsageError("logging in requires nats-py", "pip install 'seedless[nats]'") from error
-    return SigningClient(public_key, sign, on_error, tls=tls)
+    return SigningClient(public_key, signer, on_error, tls=tls)
 
 
 _ERRNO = re.compile(r"\[Errno (\d{1,5})\]")

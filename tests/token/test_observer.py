@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +14,7 @@ from seedless.jwt import Claims, draft
 from seedless.nkey import Role
 from seedless.pkcs11 import observer
 from seedless.pkcs11.isolation.pool import open_pool
+from seedless.pkcs11.isolation.supervised import SupervisedProcess
 from seedless.pkcs11.uri import KeyUri
 from seedless.seeds import SoftwareKey
 
@@ -126,3 +130,20 @@ def test_the_signatures_of_a_ceremony_are_counted_although_they_come_one_at_a_ti
     for now in (1, 2):
         list(keys.sign([draft(claims, operator.public_key, now)]))
     assert written.lines == ["1 of 3", "2 of 3"]
+
+
+def test_a_process_that_loaded_a_driver_beside_another_thread_forks_no_more_when_that_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As `prune` does: it logs in, which takes a thread, and signs afterwards."""
+    monkeypatch.setattr(os, "fork", lambda: pytest.fail("forked"))
+    monkeypatch.setattr(os, "pipe", lambda: pytest.fail("about to fork"))
+    process = SupervisedProcess(lambda _: 1, print)
+    is_done = threading.Event()
+    other = threading.Thread(target=is_done.wait)
+    other.start()
+    process.start(Path("driver.so"))
+    is_done.set()
+    other.join()
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
+    process.start(Path("driver.so"))

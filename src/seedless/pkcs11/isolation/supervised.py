@@ -45,14 +45,21 @@ class SupervisedProcess:
         self._report: Final = report
         self._pipe: int | None = None
         self._driver = ""
+        self._is_unsupervised = False
         self._numbered = (0, 0)
         self._is_announced = False
 
     def start(self, driver: Path) -> None:
-        """Continue in a child process, unless this is one, before *driver* is loaded; raise `UsageError`."""
+        """Continue in a child process, before *driver* is loaded; raise `UsageError`.
+
+        Not in such a child, and not in a process that has other threads, or had them at an earlier call.
+        """
         deadline = _deadline()
-        if self._pipe is not None or threading.active_count() > 1:
-            return  # a fork copies only the thread that calls it
+        # A fork copies only the thread that calls it. And where a driver was loaded beside other threads,
+        # their end allows no fork any more: the driver would not survive it.
+        self._is_unsupervised = self._is_unsupervised or threading.active_count() > 1
+        if self._pipe is not None or self._is_unsupervised:
+            return
         # What is buffered exists in both processes after the fork, and would be printed twice.
         sys.stdout.flush()
         sys.stderr.flush()
