@@ -66,3 +66,43 @@ def test_the_wheel_has_its_pages_and_its_types(dist: Path, tmp_path: Path) -> No
     assert (tmp_path / "seedless/pages/howto/rotate.md").read_text(
         encoding="utf-8"
     ).strip() == done.stdout.strip()
+
+
+_RETIRED = {
+    "lib/python*/site-packages/seedless/retired/module.py": "seedless/retired/module.py",
+    "lib/python*/site-packages/seedless/retired/__pycache__/*": "seedless/retired/__init__.py",
+    "lib/python*/site-packages/seedless/pages/howto/retired.md": "seedless/pages/howto/retired.md",
+    "share/man/man1/seedless-retired.1": "seedless-0.0.9.data/data/share/man/man1/seedless-retired.1",
+}
+
+
+def earlier(wheel: Path, folder: Path) -> Path:
+    """Write *wheel* as version 0.0.9, with a module, a page and a manual page that it has no longer."""
+    with zipfile.ZipFile(wheel) as archive:
+        files = {name.replace("0.1.0", "0.0.9"): archive.read(name) for name in archive.namelist()}
+    files = {name: text for name, text in files.items() if not name.startswith("seedless/cli/")}
+    metadata = "seedless-0.0.9.dist-info/METADATA"
+    files[metadata] = files[metadata].replace(b"\nVersion: 0.1.0\n", b"\nVersion: 0.0.9\n")
+    files |= dict.fromkeys(_RETIRED.values(), b"")
+    files["seedless-0.0.9.dist-info/RECORD"] = "".join(f"{name},,\n" for name in files).encode()
+    output = folder / "seedless-0.0.9-py3-none-any.whl"
+    with zipfile.ZipFile(output, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return output
+
+
+def test_an_upgrade_leaves_no_module_or_page_of_the_earlier_version(dist: Path, tmp_path: Path) -> None:
+    [wheel] = dist.glob("seedless-*.whl")
+    folder = tmp_path / "environment"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    pip = [sys.executable, "-m", "pip", "--python", folder / "bin/python", "--disable-pip-version-check"]
+    install = [*pip, "install", "--quiet", "--no-index", "--no-deps", "--upgrade"]
+    subprocess.run([*install, earlier(wheel, tmp_path)], check=True)
+    assert [pattern for pattern in _RETIRED if not list(folder.glob(pattern))] == []
+    subprocess.run([*install, wheel], check=True)
+    assert [pattern for pattern in _RETIRED if list(folder.glob(pattern))] == []
+    assert list(folder.glob("lib/python*/site-packages/seedless/cli/main.py"))
+    assert [path.name for path in folder.glob("lib/python*/site-packages/*.dist-info")] == [
+        "seedless-0.1.0.dist-info"
+    ]
