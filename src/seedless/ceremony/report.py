@@ -69,7 +69,8 @@ figure svg { display: block; width: 100%; height: auto; }
 .effect { font-weight: 600; width: 6rem; }
 .soft { color: var(--soft); }
 .sign { border-collapse: separate; border-spacing: 1.5rem 0; margin: 0 -1.5rem; width: calc(100% + 3rem); }
-.known thead th, .sign th { width: auto; overflow-wrap: normal; }
+.known { table-layout: fixed; }
+.known thead th + th, .sign th { width: auto; overflow-wrap: normal; }
 .sign td { border-bottom: 1px solid var(--ink); height: 3rem; width: 33%; }
 @media (max-width: 44rem) { body { margin: 1rem auto; padding: 0 .8rem; }
   .words { grid-template-columns: repeat(4, 1fr); } .digest { display: block; }
@@ -269,21 +270,23 @@ def readiness_html(known: Sequence[ReadinessRow]) -> str:
     """Return what was known of tokens and machine: a column for who knows it, and what a person answers."""
     if not known:
         return ""
-    head = "".join(f"<th>{text_html(name)}</th>" for name in ("", *Column))
     parts = []
     for about in dict.fromkeys(row.about for row in known):
-        rows = [_known(row) for row in known if row.about == about]
-        table = f"<thead><tr>{head}</tr></thead>{''.join(rows)}"
+        rows = [row for row in known if row.about == about]
+        # An empty column would take the room of the others.
+        columns = [column for column in Column if any(row.column is column for row in rows)]
+        head = "".join(f"<th>{text_html(name)}</th>" for name in ("", *columns))
+        table = f"<thead><tr>{head}</tr></thead>{''.join(_known(row, columns) for row in rows)}"
         parts.append(f'<h3>{text_html(about)}</h3><table class="known">{table}</table>')
     note = "<p>Reported by drivers, by programs and by this machine; questions are answered by hand.</p>"
     return f"<h2>Before the ceremony</h2>{note}{''.join(parts)}"
 
 
-def _known(row: ReadinessRow) -> str:
+def _known(row: ReadinessRow, columns: Sequence[Column]) -> str:
     text = "<br>".join(text_html(item) for item in (row.found, row.advice) if item)
     mark = "" if row.status is CheckStatus.NOTE else f"{text_html(row.status)}: "
     own = f'<td data-column="{row.column}">{mark}{text}</td>'  # a narrow screen has no heads of columns
-    cells = (own if row.column is column else "<td></td>" for column in Column)
+    cells = (own if row.column is column else "<td></td>" for column in columns)
     return f"<tr><th>{text_html(row.what)}</th>{''.join(cells)}</tr>"
 
 
