@@ -177,7 +177,7 @@ def test_a_plan_with_keys_that_are_not_created_yet_has_no_digest(ws: Workspace, 
     preview = ws.accounts.add("BILLING")
     assert [key.name for key in preview.new_keys] == ["BILLING"]
     for call in (lambda: preview.digest, lambda: preview.write(tmp_path / "plan.json")):
-        with pytest.raises(UsageError, match="the key of account BILLING is not made yet"):
+        with pytest.raises(UsageError, match="the key of account BILLING does not exist yet"):
             call()
     assert not (tmp_path / "plan.json").exists()
 

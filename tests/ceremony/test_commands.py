@@ -411,7 +411,8 @@ def test_the_second_ceremony_follows_the_first_and_a_stale_request_does_not(runn
     assert done.code == 3
     assert "R006" in done.err
     assert "R008" in done.err
-    running.online.ok("ceremony", "accept", str(running.carry("one.result", "online")))
+    done = running.online.ok("ceremony", "accept", str(running.carry("one.result", "online")))
+    assert done.err == "the servers have the accounts after: seedless push --all\n"
     assert running.online.ok("verify", "--json").code == 0
 
 

@@ -72,6 +72,9 @@ def test_the_end_reports_what_the_real_ceremony_will_need(asked: tuple[Cli, Path
     assert "the real ceremony will need" in done.err
     assert cli.token.label in done.err.rpartition("the real ceremony will need")[2]
     assert "signatures  3, and 3 for the receipts" in done.err
+    # The words of the request with the other keys are not those on paper: nobody is to compare them.
+    assert [line for line in done.err.splitlines() if line.startswith("request ")] == []
+    assert f"request     sha256 {parse(request.read_bytes()).digest}, in words, typed" in done.err
 
 
 def test_a_request_that_would_be_refused_is_rehearsed_all_the_same_and_reported(

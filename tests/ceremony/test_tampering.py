@@ -299,6 +299,7 @@ def test_another_policy_than_the_named_one_is_found(hall: Hall, held: dict[str, 
     found = hall.check(held["request"], held["result"], policy=hall.policy().digest)
     assert found.verdict is CeremonyVerdict.FALSE
     assert found.text.startswith(f"transcript[1].policy is {policy}, and the policy that was named is")
+    assert found.hint == "each transcript has the policy of its time: name the one that was written down then"
 
 
 def _reordered(data: bytes) -> bytes:

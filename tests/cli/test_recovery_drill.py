@@ -69,7 +69,10 @@ def test_the_tokens_that_are_left_sign_on_the_copy_and_their_journal_alone_is_wr
     before = cli.files()
     told = cli.ok("recovery", "drill", cli.token.label, "--sign", "--json").data
     assert (told["signed"], told["survived"]) == (3, True)  # two accounts, and a user of SYS
-    assert "signed on the copy, and verified: 4 jwts" in cli.ok("recovery", "drill", spare.uri, "--sign").out
+    shown, named = cli.ok("recovery", "drill", spare.uri, "--sign").out, keys(cli)
+    assert "signed on the copy, and verified: 4 jwts" in shown
+    assert f"  operator ACME spare ({named['ACME spare']}): spare, checked " in shown
+    assert f", by operator ACME signing ({named['ACME signing']}) on token {cli.token.label}\n" in shown
     wrong = cli.run("recovery", "drill", cli.token.label, "--sign", TOKEN_PIN="wrong-pin-0815")
     assert (wrong.code, spare.label in wrong.err) == (4, True)
     after = cli.files()

@@ -97,6 +97,10 @@ def test_what_a_person_reads_are_lines_with_the_stage_and_what_is_next(cli: Cli,
         "stage: spread",
     ]
     assert [line.partition(":")[0] for line in lines[5:]] == ["next"]
+    assert cli.ok(*ROTATE, ALONE).out.splitlines()[-1] == (
+        "next: seedless push --all; then seedless rotate operator-key "
+        f"--key {old} --new-key {new} --without-servers --finish"
+    )
 
 
 def test_the_end_before_the_beginning_is_refused(cli: Cli, old: str) -> None:

@@ -22,7 +22,6 @@ umask 077
 export SOFTHSM2_CONF=$PWD/offline/softhsm2.conf SEEDLESS_STORE=store SEEDLESS_PIN_SOURCE=file:pin
 ADA=$(grep -o 'U[A-Z2-7]\\{55\\}' offline/policy.toml)
 ACME=$(grep -o 'O[A-Z2-7]\\{55\\}' offline/policy.toml)
-mkdir -p backup
 cd online
 """
 PAGES = {

@@ -28,7 +28,7 @@ from seedless.ceremony.offline import REQUEST_NAME, RESULT_NAME, TRANSCRIPT_NAME
 from seedless.ceremony.request import CeremonyRequest
 from seedless.ceremony.request import parse as parse_request
 from seedless.ceremony.request import prepare as prepare_request
-from seedless.claims import Operator
+from seedless.claims import Account, Operator
 from seedless.errors import Refused, StoreError, UsageError
 from seedless.jwt import Jwt
 from seedless.ledger import LEDGER_NAME, Ledger, OperatorRecord, is_digest
@@ -236,6 +236,14 @@ class Acceptance(Struct, frozen=True, kw_only=True):
     def passed(self) -> int:
         """How many of them are in the store already."""
         return len(self.request.plan.changes) - len(self.left.changes)
+
+    @property
+    def next_steps(self) -> tuple[str, ...]:
+        """Return what the servers require now, in sentences: nothing where users alone were signed."""
+        kinds = {type(jwt.claims.body) for jwt in self.signed}
+        operator = "the servers have the operator after: seedless server config, and a restart of each"
+        accounts = "the servers have the accounts after: seedless push --all"
+        return (*([operator] if Operator in kinds else []), *([accounts] if Account in kinds else []))
 
     def record(self) -> Acceptance:
         """Write what is left into the store, result and ledger in the same step; return what was written.

@@ -478,7 +478,7 @@ def _inventory(workspace: Workspace, *, signs: bool) -> Drill:
             for entry in own
         ]
         commands += [f"seedless key attest {entry.public_key}" for entry in entries if entry.attested]
-        what = f"{len(entries)} key{'' if len(entries) == 1 else 's'} of a token"
+        what = f"{len(entries)} key{'' if len(entries) == 1 else 's'}"
         steps.append(DrillStep(what=what, commands=tuple(commands), token=label))
     people = tuple(f"who has the token {quoted(step.token)} and its PIN" for step in steps)
     returned, missing = _registered_anew(workspace, sorted(tokens)) if signs else ((), ())

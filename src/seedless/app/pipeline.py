@@ -262,8 +262,9 @@ class Preview(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True):
         if self.new_keys:
             role, name = self.new_keys[0].role.name.lower(), shown(self.new_keys[0].name)
             raise UsageError(
-                f"a plan is signed as it is, and the key of {role} {name} is not made yet",
-                f"create it: seedless key new --role {role} --name {shlex.quote(name)}; it is reused",
+                f"a plan is signed as it is, and the key of {role} {name} does not exist yet",
+                f"create it: seedless key new --role {role} --name {shlex.quote(name)}, or for a ceremony "
+                f"seedless ceremony keygen, where its token is; it is reused",
             )
 
 

@@ -288,7 +288,10 @@ def _policy(text: str, request: CeremonyRequest, digest: str | None) -> Policy:
     if policy.operator != request.operator_key:
         raise Refused(f"{place} pins {policy.operator}, and not {request.operator_key}")
     if digest is not None and digest != policy.digest:
-        raise Refused(f"{place} is {policy.digest}, and the policy that was named is {digest}")
+        raise Refused(
+            f"{place} is {policy.digest}, and the policy that was named is {digest}",
+            "each transcript has the policy of its time: name the one that was written down then",
+        )
     return policy
 
 

@@ -180,8 +180,8 @@ def _summary(request: CeremonyRequest, progress: CeremonyProgress, names: Mappin
         ("Held", text_html(moment(progress.at)) if opened else "not yet"),
         ("Present", text_html(", ".join(opened.get("present", [])) or "nobody was named")),
         ("Operator", named_html(request.operator_key, names)),
-        ("Prepared with", text_html(request.tool)),
-        ("Signed with", text_html(str(opened.get("tool", "nothing yet")))),
+        ("Prepared with", code_html(request.tool)),
+        ("Signed with", code_html(str(opened.get("tool", "nothing yet")))),
     ]
     return facts_html(rows)
 

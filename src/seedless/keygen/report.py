@@ -77,7 +77,7 @@ def _summary(request: KeygenRequest, so_far: KeygenProgress) -> str:
         ("Absent", text_html(", ".join(so_far.absent) or "nobody of the specification")),
         ("Witnesses", text_html(f"{len(witnesses)} signed; needed: {needed}")),
         *(("Witness", named_html(str(key), names)) for key in witnesses),
-        ("Prepared with", text_html(request.tool)),
+        ("Prepared with", code_html(request.tool)),
         ("Created with", text_html("; ".join(so_far.other_tools) or "the same program")),
     ]
     return facts_html(rows)

@@ -125,7 +125,8 @@ def r004_servers_are_of_this_operator(_: object, servers: ServerContext) -> Iter
     ]
     if strange:
         text = f"another operator than {brief(ours.name)} ({ours.sub}) is trusted by {_names(strange)}"
-        yield error("R004", "", text, "is this the right store, the right address?")
+        hint = "after operator reissue: seedless server config, and a restart; else: is it the right store?"
+        yield error("R004", "", text, hint)
 
 
 def r005_system_account_lets_us_in(account: Jwt[Account], servers: ServerContext) -> Iterator[Finding]:

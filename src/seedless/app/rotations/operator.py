@@ -161,6 +161,9 @@ class OperatorKeyReport(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def next_step(self) -> str:
         """What to do next, with the command for it."""
+        if self.stage is RotationStage.REMOVE and self.seen is None and self.old and self.new:
+            finish = f"--key {self.old} --new-key {self.new} --without-servers --finish"
+            return f"seedless push --all; then seedless rotate operator-key {finish}"
         return _NEXT_STEPS[self.stage]
 
 

@@ -49,8 +49,8 @@ def accept(workspace: CommandWorkspace, *, result_file: Path) -> None:
     }  # fmt: skip
     already = [f"in the store already: {found.passed}"] if found.passed else []
     workspace.emit(data, "\n".join([f"accepted: {len(found.left.changes)}", *already]))
-    if not workspace.options.dry_run:
-        printing.report("the servers have it after: seedless push --all")
+    for step in () if workspace.options.dry_run else found.next_steps:
+        printing.report(step)
 
 
 @command()

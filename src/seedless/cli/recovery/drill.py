@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless.app.drill import play
+from seedless.app.key_names import known_titles
 from seedless.app.resolver.remote import Remote
 from seedless.cli import consent
 from seedless.cli.command import command
 from seedless.cli.options import drill_options
 from seedless.cli.recovery.options import PATH
 from seedless.cli.workspace import CommandWorkspace
+from seedless.diff import Wording
 from seedless.errors import ExitCode, UsageError
 from seedless.text import printable, shown
 from seedless.units import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from seedless.app.drill import Drill, DrillStep, LostKey
@@ -63,7 +65,7 @@ def drill(
         raise UsageError("--url and --creds are for the loss of a store", "seedless recovery drill store")
     remote = Remote(urls=urls, creds=creds) if urls or creds else None
     found = play(workspace, lost, signs=signs, remote=remote)
-    workspace.emit(_data(found), "\n".join(_lines(found)))
+    workspace.emit(_data(found), "\n".join(_lines(found, known_titles(workspace))))
     return ExitCode.OK if found.is_survived else ExitCode.FINDINGS
 
 
@@ -98,14 +100,14 @@ def _key_data(key: LostKey) -> dict[str, object]:
     return {"public_key": str(key.public_key), "name": key.name, "backup": backup}
 
 
-def _lines(found: Drill) -> Iterator[str]:
+def _lines(found: Drill, titles: Mapping[str, str]) -> Iterator[str]:
     yield f"lost: {found.lost}"
     for key in found.keys:
         checked = f", checked {moment(key.backup.checked_at)}" if key.backup.checked_at else ""
-        yield f"  {shown(key.name)} {key.public_key}: {key.backup.kind}{checked}"
+        yield f"  {shown(key.name)} ({key.public_key}): {key.backup.kind}{checked}"
     yield "what to do:"
     for number, step in enumerate(found.steps, 1):
-        yield from _step_lines(number, step)
+        yield from _step_lines(number, step, titles)
     if not found.steps:
         yield "  nothing"
     yield f"servers ({found.restarts} restart{'' if found.restarts == 1 else 's'} of each):"
@@ -129,8 +131,8 @@ def _lines(found: Drill) -> Iterator[str]:
     yield "all of it can be issued again" if found.is_survived else "NOT all of it can be issued again"
 
 
-def _step_lines(number: int, step: DrillStep) -> Iterator[str]:
-    by = f", by {step.key}" if step.key else ""
+def _step_lines(number: int, step: DrillStep, titles: Mapping[str, str]) -> Iterator[str]:
+    by = f", by {Wording(titles).key(str(step.key))}" if step.key else ""
     on = f" on token {shown(step.token)}" if step.token else ""
     yield f"  {number}. {printable(step.what)}{by}{on}{'' if step.is_possible else ': NOT POSSIBLE'}"
     yield from (f"       {printable(line)}" for line in step.commands)

@@ -207,8 +207,9 @@ def show_rehearsal(workspace: CommandWorkspace, rehearsed: CeremonyRehearsal) ->
     printing.report(click.style(title, bold=True))
     wording = Wording(rehearsed.real.titles)
     for key, other in rehearsed.placeholder_keys.items():
-        printing.report(f"  {wording.key(key)}\n    is played by {other}")
-    show_review(workspace, rehearsed.rehearsed)
+        printing.report(f"  {wording.key(key)}\n    is replaced by {other}")
+    # Without its words, which are not those on paper: they are of the request with the other keys.
+    show_review(workspace, rehearsed.rehearsed, with_words=False)
     needs, report = _needs(workspace, rehearsed.real), rehearsed.real.report
     printing.report(click.style("the real ceremony will need", bold=True))
     for line in printing.labelled(needs, 11, "  "):
