@@ -266,7 +266,8 @@ def _findings(rule: AnyRule) -> tuple[list[str], list[str]]:
     for call in ast.walk(source):
         if isinstance(call, ast.Call) and call.args and _text(call.args[0], known) == code_of(rule):
             given = [word.value for word in call.keywords if word.arg == "hint"] + call.args[_HINT:]
-            cures |= dict.fromkeys(text for part in given if (text := _text(part, known)))
+            either = [(part.body, part.orelse) if isinstance(part, ast.IfExp) else (part,) for part in given]
+            cures |= dict.fromkeys(text for parts in either for part in parts if (text := _text(part, known)))
     return [severity for severity in Severity if severity in names], list(cures)
 
 

@@ -27,7 +27,7 @@ from seedless.rules import judge_statement
 from seedless.rules.guards import (
     g002_time_is_not_ahead,
     g004_no_delete_requests,
-    g013_spelling_is_the_usual,
+    g013_encoding_is_canonical,
 )
 from seedless.text import brief, shown
 from seedless.trust import account_of, carried_limits, carries_nothing, scope_of
@@ -155,7 +155,7 @@ def _findings(jwt: Jwt[Any], around: LintContext) -> Iterator[Finding]:
     # The guards look at drafts; this is the draft that the jwt once was.
     signed = jwt.text.rpartition(".")[0].encode("ascii")
     change = Change(Draft(jwt.claims, jwt.issuer, jwt.issued_at, jwt.id, signed))
-    yield from g013_spelling_is_the_usual(msgspec.structs.replace(change, replaces=jwt), context)
+    yield from g013_encoding_is_canonical(msgspec.structs.replace(change, replaces=jwt), context)
     for guard in _GUARDS:
         yield from guard(change, context)
     if around.policy:
@@ -238,7 +238,7 @@ def lint_store(
     for (account,), found in issuers.items():
         judged = _judged(f"account {account}", found, around)
         key = "" if isinstance(found, SeedlessError) else found.claims.sub
-        yield _with(judged, l006_account_is_there_once(key, account, seen))
+        yield _with(judged, l006_account_occurs_once(key, account, seen))
         for user in store.children(account):
             jwt = _read(store, account, user)
             yield _with(
@@ -246,23 +246,23 @@ def lint_store(
                 ()
                 if isinstance(jwt, SeedlessError)
                 else (
-                    *(l007_user_lies_with_its_account(jwt, key) if key else ()),
+                    *(l007_user_is_in_the_folder_of_its_account(jwt, key) if key else ()),
                     *l008_creds_hold_the_jwt_of_the_store(jwt, store, account, user),
                 ),
             )
 
 
-def l006_account_is_there_once(key: str, account: str, seen: dict[str, str]) -> Iterator[Finding]:
-    """An account lies in a store once.
+def l006_account_occurs_once(key: str, account: str, seen: dict[str, str]) -> Iterator[Finding]:
+    """A store has one jwt of an account.
 
-    Of two with one key, which servers get is chance.
+    Of two with one key, it is chance which one servers get.
     """
     if key and seen.setdefault(key, account) != account:
         yield error("L006", "sub", f"is the account {brief(seen[key])} as well", "delete the older of both")
 
 
-def l007_user_lies_with_its_account(jwt: Jwt[Any], key: str) -> Iterator[Finding]:
-    """A user lies in the folder of its account.
+def l007_user_is_in_the_folder_of_its_account(jwt: Jwt[Any], key: str) -> Iterator[Finding]:
+    """A user is in the folder of its account.
 
     nsc and the commands here look for it there.
     """
@@ -309,8 +309,8 @@ def _with(judged: LintedJwt, more: Iterable[Finding]) -> LintedJwt:
 
 
 TREE_RULES = (
-    l006_account_is_there_once,
-    l007_user_lies_with_its_account,
+    l006_account_occurs_once,
+    l007_user_is_in_the_folder_of_its_account,
     l008_creds_hold_the_jwt_of_the_store,
 )
 

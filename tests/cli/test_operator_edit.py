@@ -121,7 +121,7 @@ def test_a_signing_key_that_signs_accounts_is_removed_by_force_alone(acme: Cli) 
 
 def test_an_operator_becomes_strict_when_nothing_hangs_on_identities(acme: Cli) -> None:
     done = acme.run("operator", "edit", "--require-signing-keys", TOKEN_PIN=None)
-    assert (done.code, "has no signing key that could sign then" in done.err) == (2, True)
+    assert (done.code, "has no signing key, and its own key would sign no accounts" in done.err) == (2, True)
     acme.ok("account", "add", "ORDERS")
     done = acme.run("operator", "edit", "--sk", "generate", "--require-signing-keys", TOKEN_PIN=None)
     assert (done.code, "only signing keys are to sign, which locks out 1 account: ORDERS" in done.err) == (

@@ -358,7 +358,10 @@ def _signing_keys_alone(
 ) -> tuple[Notice, ...]:
     """Raise `UsageError` when accounts, or users, are signed by identities, which are to sign no more."""
     if not (claims.body.signing_keys or added):
-        raise UsageError("the operator has no signing key that could sign then", "add one: --sk generate")
+        raise UsageError(
+            "the operator has no signing key, and its own key would sign no accounts",
+            "add one: --sk generate",
+        )
     why = "only signing keys are to sign"
     again = accounts_again(claims.body.signing_keys)
     notices = locking_out(issued_by(workspace, (), {claims.sub}), why, again, force=force)

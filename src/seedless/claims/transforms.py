@@ -95,7 +95,7 @@ class Unfit(msgspec.Struct, frozen=True):
 def unfit(source: str, targets: Sequence[WeightedMapping]) -> Unfit | None:
     """Return why servers drop the mapping of *source* (a subject) to *targets*, or None when they take it."""
     if not is_subject(source):
-        return Unfit(f"{source!r} is no subject that can be mapped")
+        return Unfit("it is not a subject that can be mapped")
     seen: set[str] = set()
     for index, target in enumerate(targets):
         if target.subject in seen:
@@ -147,7 +147,7 @@ def _unfit(source: str, target: str) -> str:
         beyond = any(number > stars for number in found.wildcards)
         if beyond if has_wildcard(source) else found.wildcards and found.function != "partition":
             numbers = ", ".join(map(str, found.wildcards))
-            return f"{found.function} takes wildcard {numbers}, and {source!r} has {stars} of them"
+            return f"{found.function} takes wildcard {numbers}, and {source!r} has {stars or 'none'}"
     return ""
 
 

@@ -115,7 +115,7 @@ def s006_no_seed_is_here(server: ServerConfiguration) -> Iterator[Finding]:
             )
 
 
-def s007_somebody_is_asked(server: ServerConfiguration) -> Iterator[Finding]:
+def s007_clients_are_authenticated(server: ServerConfiguration) -> Iterator[Finding]:
     """A server asks clients who they are: by users, a token, accounts or an operator.
 
     Everyone is let in by an `authorization` block that names nobody (an empty user counts as none, even with
@@ -165,7 +165,7 @@ def anonymous(server: ServerConfiguration) -> bool:
     return not asks(server) or bool(text_of(server.find("no_auth_user")))
 
 
-def s008_nobody_comes_in_unasked(server: ServerConfiguration) -> Iterator[Finding]:
+def s008_no_user_without_credentials(server: ServerConfiguration) -> Iterator[Finding]:
     """No user is configured for clients that bring no credentials (`no_auth_user`, `default_sentinel`).
 
     They are let in as that user. Servers do not start when `no_auth_user` is together with an operator, or
@@ -252,8 +252,8 @@ RULES = (
     s004_user_has_a_password,
     s005_nkey_is_a_user_key,
     s006_no_seed_is_here,
-    s007_somebody_is_asked,
-    s008_nobody_comes_in_unasked,
+    s007_clients_are_authenticated,
+    s008_no_user_without_credentials,
 )
 
 

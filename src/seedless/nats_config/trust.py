@@ -35,7 +35,7 @@ def s012_operator_can_be_read(server: ServerConfiguration) -> Iterator[Finding]:
             yield error("S012", str(configured.place), text, _AGAIN)
 
 
-def s013_operator_is_by_itself(server: ServerConfiguration) -> Iterator[Finding]:
+def s013_operator_is_self_signed(server: ServerConfiguration) -> Iterator[Finding]:
     """An operator jwt is issued by the operator's own key.
 
     Servers do not look: they trust the signing keys of a jwt that somebody else has made for this operator.
@@ -48,7 +48,7 @@ def s013_operator_is_by_itself(server: ServerConfiguration) -> Iterator[Finding]
             yield error("S013", str(configured.place), text, "find out who made it")
 
 
-def s014_operator_holds_now(server: ServerConfiguration) -> Iterator[Finding]:
+def s014_operator_is_valid_now(server: ServerConfiguration) -> Iterator[Finding]:
     """An operator jwt has not expired, and holds already.
 
     Servers take it all the same; other programs do not.
@@ -112,7 +112,7 @@ def s017_preload_is_trusted(server: ServerConfiguration) -> Iterator[Finding]:
             )
 
 
-def s018_preload_holds_now(server: ServerConfiguration) -> Iterator[Finding]:
+def s018_preload_is_valid_now(server: ServerConfiguration) -> Iterator[Finding]:
     """A preloaded account has not expired, and holds already.
 
     Servers refuse its users.
@@ -286,12 +286,12 @@ def _times(found: Jwt[object], now: int) -> str:
 
 RULES = (
     s012_operator_can_be_read,
-    s013_operator_is_by_itself,
-    s014_operator_holds_now,
+    s013_operator_is_self_signed,
+    s014_operator_is_valid_now,
     s015_operator_is_strict,
     s016_preload_can_be_read,
     s017_preload_is_trusted,
-    s018_preload_holds_now,
+    s018_preload_is_valid_now,
     s019_system_account_is_one,
     s020_system_account_is_there,
     s021_operator_is_alone,

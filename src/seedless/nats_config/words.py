@@ -109,11 +109,11 @@ def known() -> dict[str, dict[str, dict[str, str]]]:
     return msgspec.json.decode(_TABLE.read_bytes(), type=dict[str, dict[str, dict[str, str]]])
 
 
-def s009_words_are_known(server: ServerConfiguration) -> Iterator[Finding]:
-    """A word is one that servers know in its block.
+def s009_fields_are_known(server: ServerConfiguration) -> Iterator[Finding]:
+    """A field is one that servers know in its block.
 
     Servers do not start with others, such as `nkey_dir`, `type: nkey` or `allow_subscriptions`, which come
-    from articles. A word that is used as a variable may be anywhere, but in blocks of TLS, OCSP and mappings.
+    from articles. A field that is used as a variable may be anywhere but in blocks of TLS, OCSP and mappings.
     """
     for kind, parent in _blocks(server.configuration.root):
         for member in () if kind in _LENIENT else _unknown(kind, parent):
@@ -123,10 +123,10 @@ def s009_words_are_known(server: ServerConfiguration) -> Iterator[Finding]:
                 yield error("S009", str(member.place), text, _INSTEAD.get(word) or _near(word, known()[kind]))
 
 
-def s010_resolver_takes_the_word(server: ServerConfiguration) -> Iterator[Finding]:
-    """A word in the block of the resolver is one that servers know.
+def s010_resolver_fields_are_known(server: ServerConfiguration) -> Iterator[Finding]:
+    """A field in the block of the resolver is one that servers know.
 
-    They ignore others without a word.
+    They ignore others silently.
     """
     resolver = block(server.configuration.root, *RESOLVER)
     for member in _unknown("resolver", resolver) if resolver else ():
@@ -134,10 +134,10 @@ def s010_resolver_takes_the_word(server: ServerConfiguration) -> Iterator[Findin
         yield warning("S010", str(member.place), text, _near(member.key.lower(), known()["resolver"]))
 
 
-def s011_words_stand_once(server: ServerConfiguration) -> Iterator[Finding]:
-    """A word occurs once in a block.
+def s011_fields_occur_once(server: ServerConfiguration) -> Iterator[Finding]:
+    """A field occurs once in a block.
 
-    Of two servers take the last: a second `authorization` undoes the first.
+    Of two, servers take the last: a second `authorization` undoes the first.
     """
     seen: set[int] = set()
     for parent in _maps(server.configuration.root, seen):
@@ -150,7 +150,7 @@ def s011_words_stand_once(server: ServerConfiguration) -> Iterator[Finding]:
 
 
 def s029_values_are_of_a_kind(server: ServerConfiguration) -> Iterator[Finding]:
-    """A value is of a kind that servers take for its word: text, a duration, a number, a boolean, a list.
+    """A value is of a kind that servers take for its field: text, a duration, a number, a boolean, a list.
 
     Servers do not start with another, such as `ping_interval: soon` or `debug: "yes"`.
     """
@@ -233,8 +233,8 @@ def _maps(value: Map | Array, seen: set[int]) -> Iterator[Map]:
 
 
 RULES = (
-    s009_words_are_known,
-    s010_resolver_takes_the_word,
-    s011_words_stand_once,
+    s009_fields_are_known,
+    s010_resolver_fields_are_known,
+    s011_fields_occur_once,
     s029_values_are_of_a_kind,
 )

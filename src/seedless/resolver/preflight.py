@@ -161,7 +161,7 @@ RULES: tuple[PreflightRule, ...] = (
 """For every account that is to be sent."""
 
 
-def r006_servers_delete(_accounts: Collection[str], servers: ServerContext) -> Iterator[Finding]:
+def r006_servers_accept_deletion(_accounts: Collection[str], servers: ServerContext) -> Iterator[Finding]:
     """Every server deletes accounts when the operator requests it (`allow_delete` of its resolver).
 
     One that does not brings them back to all others.
@@ -187,7 +187,7 @@ def r007_system_account_stays(accounts: Collection[str], servers: ServerContext)
 
 DELETE_RULES: tuple[DeleteRule, ...] = (
     r004_servers_are_of_this_operator,
-    r006_servers_delete,
+    r006_servers_accept_deletion,
     r007_system_account_stays,
 )
 """For all accounts that are to be deleted."""

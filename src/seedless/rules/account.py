@@ -376,11 +376,12 @@ TRAFFIC_RULES = (
 
 
 _HINT = f"write $1, or one of {FUNCTIONS}"
+_SOURCE = "write a subject that messages are published on, with * and, at its end, >"
 
 
 # server/accounts.go (`AddWeightedMappings`) and subject_transform.go of nats-server 2.15: the library
 # looks at subjects and weights alone, and the error is a line in the log of the server.
-def c116_mapping_is_taken(statement: Statement[Account], _: Context) -> Iterator[Finding]:
+def c116_mapping_is_accepted(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The targets of a mapping are subjects, whose transforms exist and fit the source.
 
     One wrong target and servers drop the whole mapping, with a line in the log; the account stays, and
@@ -399,7 +400,7 @@ def c116_mapping_is_taken(statement: Statement[Account], _: Context) -> Iterator
         where = path if found.target is None else f"{at(path, found.target)}.subject"
         what = "" if found.target is None else f"{cited(targets[found.target].subject)}: "
         text = f"servers drop the mapping of {cited(source)}: {what}{found.reason}"
-        yield error("C116", where, text, _HINT)
+        yield error("C116", where, text, _SOURCE if found.target is None else _HINT)
 
 
 def c117_mapping_has_no_stray_braces(statement: Statement[Account], _: Context) -> Iterator[Finding]:
@@ -418,5 +419,5 @@ def c117_mapping_has_no_stray_braces(statement: Statement[Account], _: Context) 
                 )
 
 
-MAPPINGS_RULES = (c116_mapping_is_taken, c117_mapping_has_no_stray_braces)
+MAPPINGS_RULES = (c116_mapping_is_accepted, c117_mapping_has_no_stray_braces)
 """For accounts."""

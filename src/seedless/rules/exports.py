@@ -148,7 +148,7 @@ def c048_token_position_is_a_star(statement: Statement[Account], _: Context) -> 
         position = export.account_token_position
         if has_wildcard(export.subject) and position <= len(tokens) and tokens[position - 1] != "*":
             text = f"token {position} of {cited(export.subject)} is not *"
-            yield error("C048", path, text, "count tokens from 1")
+            yield error("C048", path, text, "give the number of a token that is *; the first one is 1")
 
 
 # exports.go:248-295. The library walks a Go map, so its findings come in any order; tests compare them as

@@ -85,7 +85,7 @@ def _way_back(change: Change, context: Context) -> str:
     return f"{_CLOCK}; {_WAY_BACK} {change.draft.claims.sub}"
 
 
-def g003_holds_at_some_time(change: Change, context: Context) -> Iterator[Finding]:
+def g003_is_valid_at_some_time(change: Change, context: Context) -> Iterator[Finding]:
     """What is signed has not expired, and begins before it expires.
 
     Otherwise it is of no use to anybody.
@@ -221,7 +221,7 @@ def g010_token_can_sign_it(change: Change, context: Context) -> Iterator[Finding
         yield error("G010", "", text, "sign with a key on another token, or make the claims smaller")
 
 
-def g011_nothing_is_lost(change: Change, _: Context) -> Iterator[Finding]:
+def g011_no_member_is_lost(change: Change, _: Context) -> Iterator[Finding]:
     """The jwt that is replaced has no members that this program does not know.
 
     They are not in what is signed: whatever a newer program stated with them would be lost unseen.
@@ -258,7 +258,7 @@ def _texts(value: object, path: str) -> Iterator[tuple[str, str]]:
                 yield from _texts(item, join(path, without_seeds(name)))
 
 
-def g013_spelling_is_the_usual(change: Change, _: Context) -> Iterator[Finding]:
+def g013_encoding_is_canonical(change: Change, _: Context) -> Iterator[Finding]:
     """A jwt is written as the official library writes it.
 
     Servers read other spellings with the same meaning: a blank in the header, null for what is not set, names
@@ -283,13 +283,13 @@ def spelling(jwt: Jwt[object]) -> tuple[str, str] | None:
 RULES = (
     g001_time_moves_forward,
     g002_time_is_not_ahead,
-    g003_holds_at_some_time,
+    g003_is_valid_at_some_time,
     g004_no_delete_requests,
     g006_clock_is_not_behind,
     g010_token_can_sign_it,
-    g011_nothing_is_lost,
+    g011_no_member_is_lost,
     g012_no_seed_is_signed,
-    g013_spelling_is_the_usual,
+    g013_encoding_is_canonical,
 )
 """For every change."""
 

@@ -122,7 +122,7 @@ def c029_references_exist(statement: Statement[Account], _: Context) -> Iterator
                 yield error("C029", path, text, "refer to one that is there")
 
 
-def c030_wildcards_are_taken_over(statement: Statement[Account], _: Context) -> Iterator[Finding]:
+def c030_wildcards_are_kept(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """A local subject takes over every `*` of its subject, as `*` or as a reference.
 
     Otherwise messages of several subjects could not be distinguished.
@@ -262,7 +262,7 @@ RULES = (
     c027_local_subject_replaces_to,
     c028_renaming_ends_alike,
     c029_references_exist,
-    c030_wildcards_are_taken_over,
+    c030_wildcards_are_kept,
     c031_only_service_imports_share,
     c032_activation_is_readable,
     c033_activation_is_by_the_exporter,
@@ -325,7 +325,7 @@ def t018_import_names_its_account(statement: Statement[Account], context: Contex
             yield warning("T018", f"{at('nats.imports', index)}.subject", f"{text}: servers drop it", hint)
 
 
-def t019_activation_is_of_use(statement: Statement[Activation], context: Context) -> Iterator[Finding]:
+def t019_activation_is_required(statement: Statement[Activation], context: Context) -> Iterator[Finding]:
     """An activation is for another account than the one that exports, and for an export that requires one.
 
     Anybody imports a public export without it, and an account has what is its own.
@@ -441,5 +441,5 @@ ACCOUNT_RULES = (
 )
 """For accounts."""
 
-ACTIVATION_RULES = (t019_activation_is_of_use,)
+ACTIVATION_RULES = (t019_activation_is_required,)
 """For activations."""

@@ -72,7 +72,7 @@ def c103_scope_limits_survive(statement: Statement[Account], _: Context) -> Iter
                 yield warning("C103", f"{path}.{name}", text, "write 1, or deny the subjects")
 
 
-def c104_subjects_are_seen(statement: Statement[Any], _: Context) -> Iterator[Finding]:
+def c104_subjects_are_printable(statement: Statement[Any], _: Context) -> Iterator[Finding]:
     """A subject has no tabs, line breaks or other characters that are not seen.
 
     The official library refuses blanks alone. The protocol divides its words with tabs as well: nobody can
@@ -197,7 +197,7 @@ RULES = (c101_has_a_name, c106_tags_are_in_lower_case)
 HOLDER_RULES = (c102_limits_let_something_through, c105_connection_types_are_known)
 """For accounts and users."""
 
-SUBJECT_RULES = (c104_subjects_are_seen, c118_rest_is_last)
+SUBJECT_RULES = (c104_subjects_are_printable, c118_rest_is_last)
 """For accounts, users and activations."""
 
 ACCOUNT_RULES = (c103_scope_limits_survive, c107_revocations_name_keys, c108_import_is_from_an_account)
@@ -233,7 +233,12 @@ def c119_system_account_has_no_jetstream(
     if _has_storage(account.body.limits):
         text = f"the system account {cited(account.name)} has JetStream: servers with it do not start again"
         where = "nats.system_account" if own else _LIMITS_LIMITS
-        yield error("C119", where, text, "seedless account edit NAME --js-disable, or name another account")
+        yield error(
+            "C119",
+            where,
+            text,
+            f"seedless account edit {cited(account.name)} --js-disable, or name another account",
+        )
 
 
 def c120_jetstream_has_storage(statement: Statement[Account], _: Context) -> Iterator[Finding]:

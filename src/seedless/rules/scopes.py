@@ -172,10 +172,15 @@ def t015_scope_fills_for_the_user(statement: Statement[User], context: Context) 
     if account is None or scope is None:
         return
     filler = filler_of(statement.claims, account)
-    for place, text in _entries("", scope.template):
-        for call in calls(text):
-            if call.function in _OF_USERS and (filler.values(call) or ".deny[" not in place):
-                yield from _unfit("T015", _OF_USERS[call.function], call, filler)
+    used = (
+        call
+        for place, text in _entries("", scope.template)
+        for call in calls(text)
+        if call.function in _OF_USERS and (filler.values(call) or ".deny[" not in place)
+    )
+    # Each once: the name or the tag is often in the subjects of pub and of sub.
+    for call in dict.fromkeys(used):
+        yield from _unfit("T015", _OF_USERS[call.function], call, filler)
     refusal = filled(scope.template, filler)
     if isinstance(refusal, Unfillable):
         text = f"servers refuse it: {refusal.reason}, in {refusal.where} of its scope {cited(scope.role)}"

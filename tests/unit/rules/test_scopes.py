@@ -123,6 +123,7 @@ def test_no_template_elsewhere(
         pytest.param(pub("own.{{name()}}.{{tag(x)}}"), {"tags": ["x:a"]}, [], id="T015 plain"),
         pytest.param(pub("own.{{name()}}"), {"name": "*"}, [("T015", "name")], id="T015 a wildcard"),
         pytest.param(pub("own.{{name()}}"), {"name": "a.b"}, [("T015", "name")], id="T015 two tokens"),
+        pytest.param(pub("{{name()}}", "b.{{name()}}"), {"name": "*"}, [("T015", "name")], id="T015 once"),
         pytest.param(pub("own.{{tag(x)}}"), {"name": "*", "tags": ["x:a", "y:*"]}, [], id="T015 not used"),
         pytest.param(
             pub("t.{{tag(x)}}"), {"tags": ["x:a", "x:>"]}, [("T015", "nats.tags")], id="T015 a tag of two"
