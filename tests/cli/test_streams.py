@@ -121,6 +121,31 @@ def test_an_output_that_is_full_is_an_error_and_no_traceback(cli: Cli) -> None:
     assert done.stderr == b"error: stdout cannot be written: no space left on device\n"
 
 
+def test_an_output_that_is_full_does_not_conceal_what_was_done(cli: Cli) -> None:
+    full = "error: stdout cannot be written: no space left on device"
+    done = (
+        f"{full}; the command had done its work before\nhint: look at what is there before you run it again\n"
+    )
+    jwt = cli.store / "stores/ACME/ACME.jwt"
+    for words, last, made in (
+        (["operator", "add", "ACME", "--dry-run"], f"{full}\n", None),
+        (["operator", "add", "ACME", "--yes"], done, jwt),
+        (["operator", "show"], f"{full}\n", None),
+        (["export-desired", "-o", str(cli.home / "state.toml")], done, cli.home / "state.toml"),
+        (["key", "new", "--role", "account", "--name", "X", "--yes"], done, None),
+        (["context", "add", "c", "--operator", "ACME"], done, cli.home / ".config/seedless/config.toml"),
+    ):
+        assert made is None or not made.exists()
+        with open("/dev/full", "wb") as stdout:  # noqa: PTH123 - a device
+            ended = subprocess.run(
+                [sys.executable, "-m", "seedless", *words],
+                env=cli.env_with(), stdout=stdout, stderr=subprocess.PIPE, text=True, check=False,
+            )  # fmt: skip
+        assert (ended.returncode, ended.stderr.endswith(last)) == (1, True), (words, ended.stderr)
+        assert made is None or made.exists()
+    assert [key["name"] for key in cli.ok("key", "list", "--json").data["keys"]] == ["X", "ACME"]
+
+
 def test_a_stream_that_cannot_write_a_line_of_the_tree_gets_escapes(cli: Cli) -> None:
     cli.ok("operator", "add", "ACME")
     cli.ok("account", "add", "ORDERS")

@@ -10,7 +10,7 @@ import msgspec
 from seedless.app.settings import used_settings
 from seedless.cli import printing
 from seedless.cli.command import group
-from seedless.cli.options import Settings, json_options, store_options
+from seedless.cli.options import Settings, configured_options, json_options, store_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.config import config_path
 from seedless.config_edit import add_context, remove_context, select_context
@@ -56,7 +56,7 @@ def list_(workspace: CommandWorkspace) -> None:
 @click.option("--pin-source", metavar="SOURCE", help="prompt, env:NAME, file:PATH, fd:N or cmd:PROGRAM.")
 @click.option("--policy", metavar="FILE", help="The policy that is pinned.")
 @click.option("--select", is_flag=True, help="Use it from now on where no context is named.")
-@json_options
+@configured_options
 def add(settings: Settings, *, name: str, select: bool) -> None:
     """Add a context: settings under a name, in the configuration.
 
@@ -80,7 +80,7 @@ def add(settings: Settings, *, name: str, select: bool) -> None:
 @context.command()
 @click.argument("name", required=False)
 @click.option("--none", is_flag=True, help="Select no context.")
-@json_options
+@configured_options
 def select(settings: Settings, *, name: str | None, none: bool) -> None:
     """Select the context that commands use where none is named.
 
@@ -100,7 +100,7 @@ def select(settings: Settings, *, name: str | None, none: bool) -> None:
 
 @context.command()
 @click.argument("name")
-@json_options
+@configured_options
 def remove(settings: Settings, *, name: str) -> None:
     """Remove a context from the configuration.
 

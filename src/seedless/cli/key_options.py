@@ -74,7 +74,7 @@ force_option = click.option(
 )
 
 account_option = click.option(
-    "--account", "-a", "account", required=True, metavar="NAME", help="The account of the user."
+    "--account", "-a", "account", required=True, metavar="NAME", help="The account."
 )
 found_account_option = click.option(
     "--account", "-a", "account", metavar="NAME",

@@ -8,7 +8,6 @@ object `{"error": …}` on stdout. Exit codes: 0 ok, 1 failed, 2 usage, 3 findin
 from __future__ import annotations
 
 import contextlib
-import errno
 import gc
 import os
 import sys
@@ -23,6 +22,7 @@ from seedless.cli.streams import (
     escape_what_cannot_be_written,
     flush_stderr,
     give_up,
+    lost_output,
     open_closed_streams,
     write_to_stderr,
 )
@@ -41,7 +41,6 @@ _NO_STDOUT = (
     "to discard it: >/dev/null",
     ExitCode.FAILED,
 )
-_OF_WRITING = frozenset({errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT, errno.EBADF})
 _COMMANDS = {
     "token": ("token", "List, initialise, show and test tokens."),
     "key": ("key", "Create, import, list, audit and delete keys on tokens."),
@@ -210,9 +209,8 @@ def _sentence_of(words: Sequence[str], error: BaseException) -> tuple[str, str, 
             return *_usage_of(words, error), ExitCode.USAGE
         case click.ClickException():
             return _lowered(error.format_message()), "", ExitCode.FAILED
-        case OSError(filename=None) if error.errno in _OF_WRITING:
-            # Whatever else writes names the file.
-            return f"stdout cannot be written: {os.strerror(error.errno).lower()}", "", ExitCode.FAILED
+        case OSError() if message := lost_output(error):
+            return message, "", ExitCode.FAILED
         case OSError() if error.strerror:
             place = f"{error.filename}: " if error.filename else ""
             return f"{place}{error.strerror.lower()}", "", ExitCode.FAILED

@@ -156,8 +156,8 @@ def gathered(
     return decorate
 
 
-def _shared(*groups: list[Callable[[Any], Any]]) -> OptionsDecorator:
-    """Return a decorator for the options of *groups*, --json and --quiet.
+def _shared(*groups: list[Callable[[Any], Any]], changes: bool = False) -> OptionsDecorator:
+    """Return a decorator for the options of *groups*, --json and --quiet; of what *changes* files unasked.
 
     The command has their values in its first argument: as a `CommandWorkspace` where that is called
     `workspace`, and else as `Settings`, since a workspace loads much that few commands do without.
@@ -166,7 +166,7 @@ def _shared(*groups: list[Callable[[Any], Any]]) -> OptionsDecorator:
 
     def decorate(command: Callable[..., R]) -> Callable[..., R]:
         takes_workspace = next(iter(inspect.signature(command).parameters)) == "workspace"
-        start = _workspace if takes_workspace else _as_given
+        start = _workspace if takes_workspace else lambda settings: settings
 
         @functools.wraps(command)
         def with_settings(*, quiet: bool, **values: Any) -> R:  # noqa: ANN401 - click's values
@@ -174,7 +174,8 @@ def _shared(*groups: list[Callable[[Any], Any]]) -> OptionsDecorator:
                 _be_quiet()
             mine = {name: values.pop(name) for name in list(values) if name in Settings.__struct_fields__}
             settings = _settings(mine)
-            if "dry_run" in mine or "yes" in mine:
+            asks = "dry_run" in mine or "yes" in mine
+            if asks:
                 from seedless.cli import consent  # only where somebody may be asked
 
                 consent.begin(settings)
@@ -182,6 +183,11 @@ def _shared(*groups: list[Callable[[Any], Any]]) -> OptionsDecorator:
                 return command(start(settings), **with_names(settings, values))
             except SeedlessError as error:
                 error.message = with_titles_in(settings, error.message)
+                raise
+            except OSError as error:
+                # Results are printed last: whoever reads that a disk is full must not think nothing was done.
+                if (changes or asks or values.get("output")) and not settings.dry_run:
+                    _require_output(error)
                 raise
 
         decorated: Callable[..., R] = combined(*options)(with_settings)
@@ -199,14 +205,19 @@ def _settings(values: dict[str, Any]) -> Settings:
     return replace(settings, **{name: tuple(map(str, value)) for name, value in keys.items()})
 
 
+def _require_output(error: OSError) -> None:
+    """Raise the error of a command that has done its work, where *error* is about what it prints."""
+    from seedless.cli.streams import lost_output  # only where something cannot be written
+
+    if message := lost_output(error):
+        hint = "look at what is there before you run it again"
+        raise SeedlessError(f"{message}; the command had done its work before", hint) from error
+
+
 def _workspace(settings: Settings) -> CommandWorkspace:
     from seedless.cli.workspace import CommandWorkspace  # not for --help
 
     return CommandWorkspace(settings)
-
-
-def _as_given(settings: Settings) -> Settings:
-    return settings
 
 
 def _be_quiet() -> None:
@@ -254,6 +265,7 @@ def _has_key(value: object) -> bool:
 
 
 json_options = _shared()
+configured_options = _shared(changes=True)
 store_options = _shared(_STORE)
 diff_options = _shared(_STORE, _VERBOSE)
 lint_options = _shared(_STORE, _WAIVE)

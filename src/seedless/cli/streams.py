@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import sys
 from typing import TextIO
 
 import click
+
+_OF_WRITING = frozenset({errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT, errno.EBADF})
 
 
 def open_closed_streams() -> bool:
@@ -69,6 +72,13 @@ def flush_stderr() -> None:
         sys.stderr.flush()
     except OSError:
         give_up(sys.stderr)
+
+
+def lost_output(error: OSError) -> str:
+    """Return the sentence about a stdout that cannot be written; empty where *error* is about a file."""
+    if error.filename is not None or error.errno not in _OF_WRITING:  # whatever else writes names the file
+        return ""
+    return f"stdout cannot be written: {os.strerror(error.errno).lower()}"
 
 
 def give_up(stream: TextIO) -> None:

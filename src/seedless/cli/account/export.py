@@ -15,17 +15,15 @@ from seedless.claims import Export
 from seedless.cli import printing
 from seedless.cli.account.parts import (
     ExchangeOptions,
-    account_option,
     chosen_kind_option,
     given,
     kind_option,
-    listed_account_option,
     members,
     subject_option,
 )
 from seedless.cli.command import group
 from seedless.cli.edits import EditPreview, edit_options
-from seedless.cli.key_options import issuer_option
+from seedless.cli.key_options import account_option, issuer_option
 from seedless.cli.options import combined, store_options
 from seedless.cli.values import DURATION, MOMENT, Moment, ParsedType
 from seedless.cli.workspace import CommandWorkspace
@@ -154,7 +152,7 @@ def remove(workspace: CommandWorkspace, **which: Unpack[ExchangeOptions]) -> Edi
 
 
 @export.command(name="list")
-@listed_account_option
+@account_option
 @store_options
 def list_(workspace: CommandWorkspace, *, account: str) -> None:
     """List the exports of an account.
@@ -215,7 +213,7 @@ def unrevoke(workspace: CommandWorkspace, *, target: str, **which: Unpack[Exchan
 
 
 @export.command()
-@listed_account_option
+@account_option
 @click.option("--subject", "-s", metavar="SUBJECT", help="Only of this export.")
 @chosen_kind_option
 @store_options

@@ -16,18 +16,16 @@ from seedless.app.key_names import names_of
 from seedless.claims import Activation, Import
 from seedless.cli import printing
 from seedless.cli.account.parts import (
-    account_option,
     chosen_kind_option,
     given,
     kind_option,
-    listed_account_option,
     members,
     subject_option,
 )
 from seedless.cli.command import group
 from seedless.cli.edits import EditPreview, edit_options
 from seedless.cli.input_files import read_jwt
-from seedless.cli.key_options import issuer_option
+from seedless.cli.key_options import account_option, issuer_option
 from seedless.cli.options import store_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.errors import UsageError
@@ -164,7 +162,7 @@ def remove(
 
 
 @import_.command(name="list")
-@listed_account_option
+@account_option
 @store_options
 def list_(workspace: CommandWorkspace, *, account: str) -> None:
     """List the imports of an account.

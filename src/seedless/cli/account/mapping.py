@@ -7,10 +7,10 @@ from typing import TypedDict, Unpack
 import click
 
 from seedless.cli import printing
-from seedless.cli.account.parts import account_option, listed_account_option, members
+from seedless.cli.account.parts import members
 from seedless.cli.command import group
 from seedless.cli.edits import EditPreview, edit_options
-from seedless.cli.key_options import issuer_option
+from seedless.cli.key_options import account_option, issuer_option
 from seedless.cli.options import combined, store_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.text import shown
@@ -101,7 +101,7 @@ def remove(
 
 
 @mapping.command(name="list")
-@listed_account_option
+@account_option
 @store_options
 def list_(workspace: CommandWorkspace, *, account: str) -> None:
     """List the mappings of an account.

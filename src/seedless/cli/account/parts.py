@@ -15,12 +15,6 @@ if TYPE_CHECKING:
 
     from seedless.app.exports_imports import Kind
 
-account_option = click.option(
-    "--account", "-a", "account", required=True, metavar="NAME", help="The account that is edited."
-)
-listed_account_option = click.option(
-    "--account", "-a", "account", required=True, metavar="NAME", help="The account."
-)
 subject_option = click.option("--subject", "-s", required=True, metavar="SUBJECT", help="Its subject.")
 
 

@@ -11,10 +11,9 @@ from typing import Any
 import click
 
 from seedless.cli import printing
-from seedless.cli.account.parts import account_option, listed_account_option
 from seedless.cli.command import command
 from seedless.cli.edits import EditPreview, edit_options, print_edited
-from seedless.cli.key_options import issuer_option
+from seedless.cli.key_options import account_option, issuer_option
 from seedless.cli.options import sign_options, store_options
 from seedless.cli.review import sign_preview
 from seedless.cli.values import MOMENT, Moment
@@ -80,7 +79,7 @@ def unrevoke(
 
 
 @command()
-@listed_account_option
+@account_option
 @store_options
 def revocations(workspace: CommandWorkspace, *, account: str) -> None:
     """List the users that an account has revoked.

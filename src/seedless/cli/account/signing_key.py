@@ -12,11 +12,10 @@ import click
 from seedless.app.signing_keys import GENERATE
 from seedless.claims import Template
 from seedless.cli import printing
-from seedless.cli.account.parts import account_option, listed_account_option
 from seedless.cli.claims_options import ClaimsOptions, scope_claims, scope_edits
 from seedless.cli.command import group
 from seedless.cli.edits import EditPreview, edit_options
-from seedless.cli.key_options import KEY_OR_ROLE, force_option, issuer_option
+from seedless.cli.key_options import KEY_OR_ROLE, account_option, force_option, issuer_option
 from seedless.cli.options import store_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.text import shown
@@ -127,7 +126,7 @@ def remove(
 
 
 @signing_key_.command(name="list")
-@listed_account_option
+@account_option
 @store_options
 def list_(workspace: CommandWorkspace, *, account: str) -> None:
     """List the signing keys of an account.
