@@ -139,7 +139,7 @@ def test_a_marker_gives_as_many_tokens_as_it_reports_or_one_for_each_label(
     )
 
 
-@pytest.mark.parametrize("what", ["0", "", "True", '"a", 2', "1.5"])
+@pytest.mark.parametrize("what", ["0", "", "True", '"a", 2', "1.5", "count=3"])
 def test_a_marker_that_asks_for_something_else_fails_its_test_in_a_sentence(
     run_pytest: Callable[..., pytest.RunResult], what: str
 ) -> None:

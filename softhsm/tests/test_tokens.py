@@ -280,7 +280,7 @@ def test_an_import_that_cannot_be_is_one_sentence(passes: Callable[..., None]) -
     passes(
         """
     def test_a_seed_of_another_length(softhsm_token):
-        with pytest.raises(ValueError, match="an Ed25519 seed has 32 bytes, not 31"):
+        with pytest.raises(SoftHSMError, match="an Ed25519 seed has 32 bytes, not 31"):
             softhsm_token.import_ed25519(bytes(31), label="", id=b"")
 
     def test_the_officer_is_logged_in(lib, softhsm_token):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
+from pytest_softhsm._errors import SoftHSMError
 from pytest_softhsm._objects import CKA_EC_PARAMS, CKA_EC_POINT, CKA_VALUE, CKK_EC_EDWARDS, pair
 
 _P = 2**255 - 19
@@ -33,9 +34,9 @@ def templates(seed: bytes, *, label: str, id: bytes) -> list[dict[str, str]]:  #
 
 
 def public_key(seed: bytes) -> bytes:
-    """Return the 32-byte public key of a 32-byte *seed* (RFC 8032, 5.1.5); ValueError for another length."""
+    """Return the 32-byte public key of a 32-byte *seed* (RFC 8032, 5.1.5); SoftHSMError for no seed."""
     if len(seed) != _SEED_LENGTH:
-        raise ValueError(f"an Ed25519 seed has 32 bytes, not {len(seed)}")
+        raise SoftHSMError(f"an Ed25519 seed has 32 bytes, not {len(seed)}")
     scalar = int.from_bytes(hashlib.sha512(seed).digest()[:_SEED_LENGTH], "little")
     scalar = scalar & ((1 << 254) - 8) | 1 << 254
     x, y, z, _ = _multiply(scalar, (_BASE_X, _BASE_Y, 1, _BASE_X * _BASE_Y % _P))

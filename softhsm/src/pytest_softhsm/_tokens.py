@@ -53,8 +53,8 @@ class Token:
         """Store the Ed25519 key of a 32-byte *seed* (RFC 8032) as a private and a public object.
 
         The private object is SENSITIVE and not EXTRACTABLE. Both can be used at once, also by a module that
-        is already initialised; a user who is logged in stays logged in. ValueError for a seed of another
-        length, SoftHSMError if the token refuses.
+        is already initialised; a user who is logged in stays logged in. SoftHSMError for a seed of another
+        length, and if the token refuses.
         """
         objects = templates(seed, label=label, id=id)
         _run(self, "create_objects", serial=self.serial, pin=self.pin, templates=objects)

@@ -97,15 +97,16 @@ def softhsm_tokens(request: pytest.FixtureRequest, softhsm: SoftHSM) -> Iterator
     marker = request.node.get_closest_marker("softhsm_tokens")
     tokens: list[Token] = []
     try:
-        tokens.extend(softhsm.create(label) for label in _labels(marker.args if marker else (2,)))
+        tokens.extend(softhsm.create(label) for label in _labels(marker))
         yield tuple(tokens)
     finally:  # also those that were created before one failed
         for token in tokens:
             softhsm.remove(token)
 
 
-def _labels(what: tuple[object, ...]) -> list[str | None]:
-    """Return a label for each token that a marker asks for, None for one that names itself."""
+def _labels(marker: pytest.Mark | None) -> list[str | None]:
+    """Return a label for each token that *marker* asks for, None for one that names itself."""
+    what = (*marker.args, *marker.kwargs.items()) if marker else (2,)
     match what:
         case (int() as count,) if count > 0 and count is not True:
             return [None] * count
