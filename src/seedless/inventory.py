@@ -280,7 +280,10 @@ class Inventory(msgspec.Struct, frozen=True):
 
     def with_entries(self, *entries: KeyEntry) -> Inventory:
         """Return an inventory with all *entries*, as `with_entry` does with one."""
-        mine = {entry.public_key: entry.merged(self.get(entry.public_key)) for entry in entries}
+        mine: dict[PublicKey, KeyEntry] = {}
+        for entry in entries:  # of which two may be the places of one key
+            key = entry.public_key
+            mine[key] = entry.merged(mine.get(key, self.get(key)))
         return _gathered((*(entry for entry in self if entry.public_key not in mine), *mine.values()))
 
     def without(self, public_key: PublicKey) -> Inventory:

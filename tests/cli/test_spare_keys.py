@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import pytest_softhsm
@@ -35,10 +38,17 @@ def spare(cli: Cli, softhsm: pytest_softhsm.SoftHSM) -> pytest_softhsm.Token:
 
 def without(token: pytest_softhsm.Token, softhsm: pytest_softhsm.SoftHSM, folder: Path) -> dict[str, str]:
     """The environment of a machine on which all tokens are connected but *token*."""
+    return machine(softhsm, folder, lambda serial: serial != token.serial)
+
+
+def machine(
+    softhsm: pytest_softhsm.SoftHSM, folder: Path, is_connected: Callable[[str], bool]
+) -> dict[str, str]:
+    """The environment of a machine with copies of the tokens whose serial *is_connected*; none is named."""
     tokens = folder / "connected"
     tokens.mkdir()
     for path in softhsm.token_dir.iterdir():
-        if not path.name.replace("-", "").endswith(token.serial):
+        if is_connected(path.name.replace("-", "")[-16:]):
             shutil.copytree(path, tokens / path.name)
     conf = folder / "connected.conf"
     conf.write_text(f"directories.tokendir = {tokens}\n")
@@ -233,6 +243,38 @@ def test_an_inventory_is_rebuilt_with_all_places_and_registering_again_checks_th
     assert (row["checked_at"], row["spares"][0]["checked_at"]) == (None, None)
     again = cli.ok("key", "register", "--all", "--token", spare.uri, "--json").data
     assert again == {"keys": [], "checked": [KEY]}
+
+
+def test_one_command_rebuilds_an_inventory_from_all_tokens_each_with_its_pin(
+    cli: Cli, spare: pytest_softhsm.Token, softhsm: pytest_softhsm.SoftHSM, tmp_path: Path
+) -> None:
+    other = softhsm.create(pin="another-pin")
+    cli.ok("key", "new", "--role", "account", "--name", "AUDIT", "--token", other.uri, TOKEN_PIN=other.pin)
+    before = places(cli)
+    (cli.store / "keyring.json").unlink()
+    pins = {token.label: token.pin for token in (cli.token, spare, other)}
+    serials = {token.serial for token in (cli.token, spare, other)}
+    env = cli.env_with(**machine(softhsm, tmp_path, serials.__contains__))
+    terminal = dataclasses.replace(cli, env=env).terminal_for(
+        "key", "register", "--all", "--pin-source", "prompt"
+    )
+    terminal.wait_for("Sign a challenge with every key on ")
+    terminal.wait_for("[y/N]: ")
+    terminal.type("y\n")
+    for _ in pins:
+        terminal.wait_for('PIN for token "')
+        terminal.wait_for("): ")
+        label = re.findall('PIN for token "(.*?)" ', terminal.said)[-1]
+        terminal.type(f"{pins[label]}\n")
+    assert terminal.end() == 0, terminal.said
+    assert places(cli) == before
+    assert sorted(map(len, before.values())) == [1, 2]
+
+
+def places(cli: Cli) -> dict[str, set[str]]:
+    """Return the URIs of each key of the inventory."""
+    rows = json.loads((cli.store / "keyring.json").read_text())["keys"].items()
+    return {key: {row["uri"], *(spare["uri"] for spare in row.get("spares", ()))} for key, row in rows}
 
 
 def test_a_policy_that_requires_spares_lets_the_jwt_that_lists_one_be_signed(

@@ -19,8 +19,8 @@ from seedless.app.key_import import FolderImport, KeyImport
 from seedless.app.key_list import ListedKey, registered_key, token_key
 from seedless.app.key_names import key_named
 from seedless.app.pipeline import Notice
-from seedless.app.token_choice import module_for
-from seedless.app.tokens import key_uri, open_tokens
+from seedless.app.token_choice import module_for, named_uri
+from seedless.app.tokens import chosen_uris, key_uri, open_tokens
 from seedless.attestation import Attestation
 from seedless.challenges import ChallengeCount, counts, load
 from seedless.creds import parse_user_key
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from seedless.pkcs11.audit import AuditedKey
     from seedless.pkcs11.token import Token
     from seedless.pkcs11.token_info import TokenInfo
+    from seedless.pkcs11.uri import KeyUri
 
 __all__ = [
     "IN_FILES",
@@ -218,12 +219,13 @@ class KeyManagement:
         return KeyRegistration(self._workspace, lambda token: _one_entry(token, key_id, found, name))
 
     def register_all(self) -> KeyRegistration:
-        """Return the registration of every key of the token whose label contains its role and name.
+        """Return the registration of every key whose label contains its role and name.
 
-        Those are the keys that seedless created or imported: an inventory that was lost is rebuilt from its
-        tokens. Of keys that the inventory has it is recorded that they are here too, or were checked here.
+        They are on the token that is named, or without a name on all tokens that are connected: an inventory
+        that was lost is rebuilt from them. Those are the keys that seedless created or imported. Of keys that
+        the inventory has it is recorded that they are here too, or were checked here.
         """
-        return KeyRegistration(self._workspace, _labelled_entries)
+        return KeyRegistration(self._workspace, _labelled_entries, on_all_tokens=True)
 
     def delete(self, public_key: str | PublicKey) -> KeyDeletion:
         """Return the deletion of a key from its token.
@@ -347,12 +349,24 @@ class KeyExport:
 
 
 class KeyRegistration:
-    """Keys that are on a token and get entries in the inventory; `run` opens the token and registers them."""
+    """Keys that are on tokens and get entries in the inventory; `run` opens the tokens and registers them."""
 
-    def __init__(self, workspace: Workspace, find: Callable[[_Registrar], RegisteredKeys]) -> None:
-        """Register what *find* returns."""
+    def __init__(
+        self,
+        workspace: Workspace,
+        find: Callable[[_Registrar], RegisteredKeys],
+        *,
+        on_all_tokens: bool = False,
+    ) -> None:
+        """Register what *find* returns of the one token, or of every one where none is named."""
         self._workspace = workspace
         self._find = find
+        self._on_all_tokens = on_all_tokens
+
+    @property
+    def tokens(self) -> tuple[KeyUri, ...]:
+        """The tokens whose keys are registered, found without a PIN."""
+        return chosen_uris(self._workspace) if self._on_all_tokens else (named_uri(self._workspace),)
 
     def run(self, *, dry_run: bool = False) -> RegisteredKeys:
         """Let each key sign a challenge, verify that, and write the entries: all, or none with *dry_run*.
@@ -362,12 +376,21 @@ class KeyRegistration:
         workspace = self._workspace
         workspace.refresh()
         with root_lock(workspace.root).held(workspace.observer.waits), open_tokens(workspace) as tokens:
-            found = self._find(_Registrar(workspace, tokens.chosen()))
+            opened = tokens.all_chosen() if self._on_all_tokens else (tokens.chosen(),)
+            found = _joined([self._find(_Registrar(workspace, token)) for token in opened])
             written = found.entries + found.checked
             workspace.inventory().with_entries(*written)  # raises where a raw key has another role
             if written and not dry_run:
                 workspace.note_key(*written)
         return found
+
+
+def _joined(found: Sequence[RegisteredKeys]) -> RegisteredKeys:
+    return RegisteredKeys(
+        tuple(entry for keys in found for entry in keys.entries),
+        tuple(entry for keys in found for entry in keys.checked),
+        tuple(notice for keys in found for notice in keys.notices),
+    )
 
 
 class _Registrar:

@@ -279,6 +279,10 @@ class OpenTokens:
         """Return the token that the person named, or the only one."""
         return self._open(named_uri(self._workspace), is_ours=True)
 
+    def all_chosen(self) -> tuple[Token, ...]:
+        """Return the token that the person named, or all that are connected; each is asked for its PIN."""
+        return tuple(self._open(uri, is_ours=True) for uri in chosen_uris(self._workspace))
+
     def create(self, keys: Sequence[NewKey]) -> dict[NewKey, PublicKey]:
         """Create *keys* on the token that the person named, or their own, and register them.
 
@@ -498,6 +502,18 @@ class OpenTokens:
             )
             token = self._sessions.keep(place, opening)
         return token
+
+
+def chosen_uris(workspace: Workspace) -> tuple[KeyUri, ...]:
+    """Return the URI of the token that is named, or those of all initialised tokens; asks for no PIN."""
+    from seedless.pkcs11.module import load  # see `_info`
+
+    named = named_uri(workspace)
+    if named != KeyUri():
+        return (named,)
+    tokens = load(module_for(workspace, named, is_ours=True)).tokens()
+    found = tuple(info.uri for info in tokens if info.initialised)
+    return found if found[1:] else (named,)
 
 
 def _info(module: Path, uri: KeyUri) -> TokenInfo:

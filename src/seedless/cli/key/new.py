@@ -91,13 +91,14 @@ def register(
     may contain none. A test signature is verified.
 
     With --all an inventory that was lost is rebuilt: keys that seedless created or imported have role and
-    name in their labels. Each signs a challenge. Of keys that the inventory has it is recorded that they are
+    name in their labels. Each signs a challenge. Without --token they are those of all tokens that are
+    connected, each with its PIN. Of keys that the inventory has it is recorded that they are
     on this token too, or that they were checked here: run it on a spare token to check the spares.
 
     \b
     Example:
       seedless key register --role operator --name ACME --id 02 --token OPS
-      seedless key register --all --token pkcs11:token=ACME
+      seedless key register --all
     """
     if is_all:
         _register_all(workspace, is_alone=role is name is key_id is None)
@@ -120,13 +121,15 @@ def register(
 def _register_all(workspace: CommandWorkspace, *, is_alone: bool) -> None:
     if not is_alone:
         raise UsageError("the keys of --all have their roles and names in their labels", "add nothing else")
-    question = "Sign a challenge with every key of the token, and register those with role and name?"
-    registered = _run(workspace, workspace.keys.register_all(), question)
+    registration = workspace.keys.register_all()
+    on = ", ".join(shown(uri.token or str(uri)) for uri in registration.tokens)
+    question = f"Sign a challenge with every key on {on}, and register those with role and name?"
+    registered = _run(workspace, registration, question)
     if registered.checked:
         names = ", ".join(shown(entry.name) for entry in registered.checked)
         printing.report(f"checked what the inventory has on this token already: {names}")
     elif not registered.entries:
-        printing.report("the token has no key with a role and a name")
+        printing.report(f"there is no key with a role and a name on {on}")
     data = {
         "keys": [entry_data(entry) for entry in registered.entries],
         "checked": [str(entry.public_key) for entry in registered.checked],
