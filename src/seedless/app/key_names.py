@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
 
 __all__ = [
-    "key_named", "keys_named", "known_titles", "names_for", "names_of", "title", "with_titles",
+    "key_named", "keys_named", "known_titles", "names_for", "names_of", "title", "titled", "with_titles",
 ]  # fmt: skip
 
 _KEY = re.compile(r"[AOU][A-Z2-7]{55}")
@@ -121,6 +121,11 @@ def with_titles(text: str, titles: Mapping[str, str]) -> str:
         return wording.key(key) if role in {None, _ROLES[key[0]]} else f"{role} {wording.key(key)}"
 
     return _BARE_KEY.sub(titled, text)
+
+
+def titled(workspace: Workspace, text: str) -> str:
+    """Return *text* with the title before each key that the inventory or the store of *workspace* names."""
+    return with_titles(text, known_titles(workspace))
 
 
 def names_of(workspace: Workspace, keys: Collection[str]) -> dict[str, str]:

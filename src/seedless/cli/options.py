@@ -254,9 +254,9 @@ def with_titles_in(settings: Settings, message: str) -> str:
     """Return the *message* of an error with the names of the keys in it: `account ORDERS (A…)`."""
     if not _KEY_IN_TEXT.search(message):
         return message
-    from seedless.app.key_names import known_titles, with_titles  # only where a command failed
+    from seedless.app.key_names import titled  # only where a command failed
 
-    return with_titles(message, known_titles(_workspace(settings)))
+    return titled(_workspace(settings), message)
 
 
 def _has_key(value: object) -> bool:

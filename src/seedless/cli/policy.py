@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seedless.app.key_names import known_titles, with_titles
+from seedless.app.key_names import titled
 from seedless.cli import printing
 from seedless.cli.command import group
 from seedless.cli.options import store_options
@@ -49,8 +49,7 @@ def check(workspace: CommandWorkspace, *, file: Path, against: Path | None) -> i
         "against": old.digest if old else None,
         "changes": [{"step": step, "text": text} for step, text in steps],
     }
-    titles = known_titles(workspace)
-    lines = printing.labelled(((step, printable(with_titles(text, titles))) for step, text in steps), 8)
+    lines = printing.labelled(((step, printable(titled(workspace, text))) for step, text in steps), 8)
     if old and not steps:
         lines = ["nothing changes"]
     workspace.emit(data, "\n".join([*lines, f"sha256 {found.digest}"]))
@@ -72,8 +71,7 @@ def explain(workspace: CommandWorkspace, *, file: Path) -> None:
     found = _read(file)
     rules = sentences(found)
     data = {"file": str(file), "digest": found.digest, "rules": rules}
-    titles = known_titles(workspace)
-    lines = [printable(with_titles(text, titles)) for text in rules.values()]
+    lines = [printable(titled(workspace, text)) for text in rules.values()]
     workspace.emit(data, "\n".join([*lines, f"sha256 {found.digest}"]))
 
 

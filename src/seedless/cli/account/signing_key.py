@@ -138,12 +138,11 @@ def list_(workspace: CommandWorkspace, *, account: str) -> None:
     keys = workspace.signing_keys.list(account)
     names = ("key", "scoped", "role", "description", "known")
     data = [printing.members(key, *names) | {"users": key.issued} for key in keys]
-    from seedless.app.key_names import known_titles, with_titles  # only for the list
+    from seedless.app.key_names import titled  # only for the list
 
-    titles = known_titles(workspace)
     rows = [
         (
-            with_titles(key.key, titles),
+            titled(workspace, key.key),
             shown(key.role or "-") if key.scoped else "any",
             str(key.issued),
             "known" if key.known else "-",

@@ -148,10 +148,9 @@ def _run(workspace: CommandWorkspace, registration: KeyRegistration, question: s
 
 
 def _emit(workspace: CommandWorkspace, data: dict[str, object], registered: RegisteredKeys) -> None:
-    settings = workspace.options
-    would = {"dry_run": True} if settings.dry_run else {}
+    would = {"dry_run": True} if workspace.options.dry_run else {}
     text = "\n".join(f"{entry.public_key}\n{entry.uri}" for entry in registered.entries)
-    settings.emit(would | data, text)
+    workspace.emit(would | data, text)
 
 
 def _bytes(key_id: str | None) -> bytes | None:

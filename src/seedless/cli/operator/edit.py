@@ -100,10 +100,9 @@ def list_(workspace: CommandWorkspace) -> None:
       seedless operator signing-key list
     """
     keys = workspace.signing_keys.list()
-    from seedless.app.key_names import known_titles, with_titles  # only for the list
+    from seedless.app.key_names import titled  # only for the list
 
-    titles = known_titles(workspace)
-    rows = [(with_titles(key.key, titles), str(key.issued), "known" if key.known else "-") for key in keys]
+    rows = [(titled(workspace, key.key), str(key.issued), "known" if key.known else "-") for key in keys]
     text = printing.table(rows, ("SIGNING KEY", "ACCOUNTS", "INVENTORY"))
     listed = [printing.members(key, "key", "known") | {"accounts": key.issued} for key in keys]
     workspace.emit({"operator": workspace.operator().claims.name, "signing_keys": listed}, text)
