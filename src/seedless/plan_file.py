@@ -111,9 +111,9 @@ def strict(data: bytes) -> object:
     try:
         value = wire.parse(text)
     except BadClaims as error:
-        raise UsageError(f"this is not the JSON of a plan: {error.message}", _MADE) from error
+        raise UsageError(f"not the JSON of a plan: {error.message}", _MADE) from error
     if canonical(value) != text:
-        raise UsageError("this is not canonical JSON: it has been edited or re-formatted", _MADE)
+        raise UsageError("not canonical JSON: it has been edited or re-formatted", _MADE)
     return value
 
 

@@ -92,12 +92,22 @@ def read(value: object, kind: type[S], path: str = "") -> S:
 
 def read_toml(data: bytes, kind: type[S]) -> S:
     """Return the TOML *data* as the Struct *kind*, as strictly; raise `BadClaims` with the place."""
+    values = toml_values(data)
+    try:
+        return read(values, kind)
+    except BadClaims as error:  # what is an object in JSON is a table in TOML
+        raise BadClaims(error.message.replace(_OBJECT, "is not a table"), path=error.path) from error
+
+
+def toml_values(data: bytes) -> dict[str, Any]:
+    """Return what the TOML *data* holds; raise `BadClaims` with the line and column of what is wrong."""
     import tomllib  # few files are TOML
 
     try:
-        return read(tomllib.loads(data.decode("utf-8")), kind)
-    except BadClaims as error:  # what is an object in JSON is a table in TOML
-        raise BadClaims(error.message.replace(_OBJECT, "is not a table"), path=error.path) from error
+        return tomllib.loads(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise BadClaims(f"not UTF-8: byte 0x{data[error.start]:02x} (at line {line})") from error
     except (ValueError, RecursionError) as error:
         reason = str(error)
         raise BadClaims(f"{reason[:1].lower()}{reason[1:]}") from error

@@ -149,6 +149,15 @@ def test_a_run_that_cannot_be_right_changes_nothing(
     assert everything(nsc) == before
 
 
+def test_nobody_is_asked_about_keys_for_a_token_that_is_not_there(cli: Cli, nsc: Path) -> None:
+    before = everything(nsc)
+    terminal = cli.terminal_for("migrate", "nsc", "--token", "OTHER")
+    assert terminal.end() == 4
+    assert "no token matches pkcs11:token=OTHER" in terminal.said
+    assert "[y/N]" not in terminal.said
+    assert everything(nsc) == before
+
+
 def test_where_nsc_has_no_store_the_folder_to_name_is_reported(cli: Cli) -> None:
     done = cli.run("migrate", "nsc", "--data-dir", str(cli.home / "stores"))
     assert (done.code, done.out) == (1, "")

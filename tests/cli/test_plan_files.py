@@ -159,4 +159,4 @@ def test_a_plan_in_another_spelling_is_refused_under_its_own_digest(
     Path(plan["plan"]).write_bytes(data)
     done = cli.run("sign", "--plan", plan["plan"], "--expect", hashlib.sha256(data).hexdigest())
     assert done.code == 2
-    assert "this is not canonical JSON" in done.err
+    assert f"error: {plan['plan']}: not canonical JSON" in done.err

@@ -425,6 +425,10 @@ WRONG = {
         'accounts.A.users.u = { exp = 2027-01-31, renew = "3d" }',
         "accounts.A.users.u.renew: goes with a validity",
     ),
+    "renewal that is not shorter": (
+        'accounts.A.users.u = { exp = "1M", renew = "28d" }',
+        "accounts.A.users.u.renew: is not shorter than exp: each run would sign it again",
+    ),
     "no TOML": ("accounts = [", "invalid value (at end of document)"),
     "no JSON": ('{"accounts": ', "f: "),
     "a name twice in JSON": ('{"accounts": {"A": {}, "A": {}}}', "accounts.A"),
@@ -437,6 +441,20 @@ def test_what_is_wrong_is_reported_with_its_place(text: str, sentence: str) -> N
         read(text.encode(), "f")
     assert caught.value.message.startswith("f: ")
     assert sentence in caught.value.message
+
+
+def test_a_validity_that_cannot_be_read_is_reported_once_with_what_to_write() -> None:
+    with pytest.raises(UsageError) as caught:
+        read(b'accounts.A.users.u = { exp = "90 days", renew = "30d" }', "f")
+    assert caught.value.message == (
+        'f: accounts.A.users.u.exp: "90 days" is not a time: '
+        "write 30d, 2027-01-31, 2027-01-31T12:00:00Z, Unix seconds, or 0 for none"
+    )
+
+
+def test_bytes_that_are_no_text_are_named_with_their_line() -> None:
+    with pytest.raises(UsageError, match=r"^f: not UTF-8: byte 0xff \(at line 2\)$"):
+        read(b"accounts.A = {}\n# \xff", "f")
 
 
 def test_all_that_is_wrong_is_reported_at_once() -> None:
@@ -457,7 +475,10 @@ CANNOT = {
         f'accounts.ORDERS.public_key = "{FOREIGN}"',
         'account "ORDERS" is A.* in the store, and file.toml has A',
     ),
-    "an issuer that is none": (BASE + 'issuer = "billing"', '"billing" is no key of account ORDERS'),
+    "an issuer that is none": (
+        BASE + 'issuer = "billing"',
+        r'^accounts\.ORDERS\.users\.app\.issuer: "billing" is no key of account ORDERS',
+    ),
     "a name that cannot be seen": ('accounts."a\u200bb" = {}', "holds a character that cannot be seen"),
     "a system account that is not there": (
         'operator.system_account = "NOBODY"',

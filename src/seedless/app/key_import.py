@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["WORTH", "FolderImport", "KeyImport", "KeyInFile", "put_on_token"]
 
 WORTH = (
-    "the seed of this key was outside a token before: whoever has a copy can sign with it. "
-    "The token reports that it was not made there (LOCAL), for as long as it is there"
+    "a seed that was outside a token before may have been copied: whoever has a copy can sign with it. "
+    "The token reports that the key was not made there (LOCAL), for as long as it is there"
 )
 """What an imported key is worth, for whoever imports one."""
 

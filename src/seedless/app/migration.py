@@ -102,11 +102,18 @@ class NscMigration:
         return [(name, jwt) for name, jwt in found if not isinstance(jwt, SeedlessError)], damaged
 
     def missing(self) -> tuple[NscKey, ...]:
-        """Return the keys whose seeds are in files, and that no token has by the inventory."""
+        """Return the keys whose seeds are in files, and that no token has by the inventory.
+
+        Raise `TokenError` where there are some and the token that they are for is not there.
+        """
         known = self.workspace.known_keys()
-        return tuple(
+        keys = tuple(
             key for key in self.keys() if key.held is KeyFileContent.SEED and str(key.public_key) not in known
         )
+        if keys:  # before a person is asked about each of them
+            with open_tokens(self.workspace) as tokens:
+                tokens.located(keys[0].public_key)
+        return keys
 
     def import_keys(
         self, keys: Sequence[NscKey], *, report: Callable[[KeyEntry], None] | None = None

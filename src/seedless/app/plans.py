@@ -91,7 +91,10 @@ def read_file(path: str | Path, *, expect: str | None = None) -> tuple[Plan, str
     digest = plan_file.digest(data)
     if expect is not None and expect.lower() != digest:
         raise Refused(f"the digest of the plan is not {quoted(expect)}", "this is another plan")
-    return plan_file.parse(data), digest
+    try:
+        return plan_file.parse(data), digest
+    except UsageError as error:
+        raise UsageError(f"{shown(path)}: {error.message}", error.hint) from error
 
 
 def with_store_of(workspace: W, plan: Plan) -> W:

@@ -131,5 +131,5 @@ def _render(settings: Settings, migration: NscMigration, keys: Sequence[NscKey])
         "keys": msgspec.to_builtins(found),
         "damaged": [{"name": name, "error": error} for name, error in damaged],
     }
-    text += f"\n\nthe store: --store {quoted(root)}, or in the configuration: store = …"
+    text += f"\n\nto use this store: --store {quoted(root)}, or in config.toml: store = {quoted(root)}"
     settings.emit(data, text)

@@ -9,6 +9,7 @@ left it.
 
 from __future__ import annotations
 
+import difflib
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -220,8 +221,9 @@ def account_named(names: Mapping[KeyReference, PublicKey], name: str, where: str
     """Return the key, as text, of the account *name*; raise `UsageError` with the place that names it."""
     key = names.get((name,))
     if key is None:
+        near = difflib.get_close_matches(name, [key[0] for key in names if len(key) == 1], 1)
         raise UsageError(
             f"{where}: there is no account {quoted(name)} in the file nor in the store",
-            "accounts are named as their tables are",
+            f"did you mean {near[0]}?" if near else "accounts are named as their tables are",
         )
     return str(key)

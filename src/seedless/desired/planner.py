@@ -178,7 +178,8 @@ class _Planner(msgspec.Struct, frozen=True):
 
     def _issuer_of_account(self, name: str, claims: Claims[object], operator: Claims[object]) -> PublicKey:
         existing = self.current.accounts.get(name)
-        return self._issuer(operator, claims, existing, self.desired.accounts[name].get("issuer"), "")
+        wanted = self.desired.accounts[name].get("issuer")
+        return self._issuer(operator, claims, existing, wanted, "", self.desired.where.get(name, ""))
 
     def _issuer(
         self,
@@ -187,11 +188,15 @@ class _Planner(msgspec.Struct, frozen=True):
         existing: Jwt[object] | None,
         wanted: str | None,
         owner: str,
+        where: str,
     ) -> PublicKey:
         """Return the key of *parent* that signs: as *wanted*, else the one that did, where it still may."""
         if wanted is not None:
             named = self.writer.keys.get((owner, wanted))
-            return named or issuing_key(parent, self.known, wanted)
+            try:
+                return named or issuing_key(parent, self.known, wanted)
+            except UsageError as error:
+                raise UsageError(f"{where}.issuer: {error.message}", error.hint) from error
         if existing is not None and may_issue(parent, str(existing.issuer), claims):
             return existing.issuer
         return issuing_key(parent, self.known)
@@ -201,7 +206,8 @@ class _Planner(msgspec.Struct, frozen=True):
     ) -> Change | None:
         existing = self.current.users.get(address)
         before = existing.claims if existing else account
-        issuer = self._issuer(account, before, existing, members.get("issuer"), address[0])
+        where = f"{self.desired.where[address[0]]}.users.{address[1]}"
+        issuer = self._issuer(account, before, existing, members.get("issuer"), address[0], where)
         current = self.current.accounts.get(address[0])
         was_scoped = bool(existing and current and scope_of(current.claims, existing.issuer))
         claims = self.writer.user(
@@ -211,7 +217,7 @@ class _Planner(msgspec.Struct, frozen=True):
             account=account,
             issuer=issuer,
             was_scoped=was_scoped,
-            where=f"{self.desired.where[address[0]]}.users.{address[1]}",
+            where=where,
         )
         return self._placed(issuer, address, claims)
 

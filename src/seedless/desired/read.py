@@ -25,7 +25,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from seedless import wire
+from seedless import units, wire
 from seedless.claims import Account, Export, Import, JetStreamPermissions, Operator, Scope, Template, User
 from seedless.claims.fields import ROWS, limit_rows
 from seedless.desired import values
@@ -48,6 +48,7 @@ from seedless.desired.values import (
 from seedless.errors import InvalidValue, SeedlessError, UsageError
 from seedless.nkey import Role
 from seedless.store.names import require_storable
+from seedless.strict_json import toml_values
 from seedless.text import printable, quoted
 
 _UINT64_MAX = 2**64 - 1
@@ -300,19 +301,11 @@ def read(data: bytes, file: str) -> Desired:
 
 
 def _parsed(data: bytes, file: str) -> object:
-    import tomllib  # claims are signed without reading a file
-
     try:
-        if data.lstrip()[:1] == b"{":
-            return wire.parse(data)
-        return tomllib.loads(data.decode("utf-8"))
+        return wire.parse(data) if data.lstrip()[:1] == b"{" else toml_values(data)
     except SeedlessError as error:
-        raise UsageError(f"{file}: {error.message}", error.hint) from error
-    except (ValueError, RecursionError) as error:
-        reason = str(error)
-        raise UsageError(
-            f"{file}: {reason[:1].lower()}{reason[1:]}", "a desired-state file is TOML or JSON, in UTF-8"
-        ) from error
+        hint = error.hint or "a desired-state file is TOML or JSON, in UTF-8"
+        raise UsageError(f"{file}: {error.message}", hint) from error
 
 
 class _DocumentReading:
@@ -377,9 +370,15 @@ class _DocumentReading:
                 taken[name] = self.take(item, kind.members[name], (*place, name))
             else:
                 self._wrong((*place, name), f"nothing is known by this name{_meant(name, kind.members)}")
-        if "renew" in taken and not isinstance(taken.get("exp"), ValidityPeriod):
-            self._wrong((*place, "renew"), 'goes with a validity, as in exp = "30d"')
+        if taken.get("renew") is not None and ("exp" not in taken or taken["exp"] is not None):
+            self._renewal(taken["renew"], taken.get("exp"), place)
         return taken
+
+    def _renewal(self, seconds: int, until: object, place: Place) -> None:
+        if not isinstance(until, ValidityPeriod):
+            self._wrong((*place, "renew"), 'goes with a validity, as in exp = "30d"')
+        elif seconds >= units.parse_shortest_span(until.span):
+            self._wrong((*place, "renew"), "is not shorter than exp: each run would sign it again")
 
     def _table(self, value: object, place: Place) -> dict[str, object]:
         if isinstance(value, dict):

@@ -178,9 +178,10 @@ DURATION = Value(
 )
 
 _NO_MOMENT = "is not a time: write 2027-01-31, 2027-01-31T12:00:00Z, Unix seconds, or 0 for none"
+_NO_UNTIL = "is not a time: write 30d, 2027-01-31, 2027-01-31T12:00:00Z, Unix seconds, or 0 for none"
 
 
-def _moment(value: Any) -> int:  # noqa: ANN401 - what a file holds
+def _moment(value: Any, *, wrong: str = _NO_MOMENT) -> int:  # noqa: ANN401 - what a file holds
     if _is_whole(value):
         if not -(2**63) <= value <= INT64_MAX:
             raise InvalidValue(f"{value} is beyond 64 bits")
@@ -190,13 +191,13 @@ def _moment(value: Any) -> int:  # noqa: ANN401 - what a file holds
             return units.parse_moment(value)
         except ValueError as error:
             raise InvalidValue(
-                str(error) if "1970" in str(error) else f"{shown_value(value)} {_NO_MOMENT}"
+                str(error) if "1970" in str(error) else f"{shown_value(value)} {wrong}"
             ) from None
     # A datetime is a date to Python, and TOML has both.
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         value = dt.datetime.combine(value, dt.time())
     if not isinstance(value, dt.datetime):
-        raise InvalidValue(f"{shown_value(value)} {_NO_MOMENT}")
+        raise InvalidValue(f"{shown_value(value)} {wrong}")
     try:
         return units.seconds_of(value)
     except ValueError as error:
@@ -230,7 +231,7 @@ def _until(value: object) -> int | ValidityPeriod:
         if not 0 < units.parse_span(value) <= LAST_SECOND:
             raise InvalidValue(f"{shown_value(value)} is no validity: write 12h, 30d, 1y")
         return ValidityPeriod(value)
-    return _moment(value)
+    return _moment(value, wrong=_NO_UNTIL)
 
 
 UNTIL = Value(

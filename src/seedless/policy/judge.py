@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import json
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -20,12 +19,13 @@ import msgspec
 
 from seedless.change import Statement
 from seedless.claims import Account, Activation, AuthorizationResponse, Operator, User, signing_key
-from seedless.errors import StoreError
+from seedless.errors import BadClaims, StoreError
 from seedless.findings import error
 from seedless.nkey import Role
 from seedless.policy import delegations
 from seedless.policy.format import Reading
 from seedless.policy.keys import KEYS, Policy, contradictions
+from seedless.strict_json import toml_values
 from seedless.text import printable
 
 if TYPE_CHECKING:
@@ -152,10 +152,9 @@ def read(data: bytes, name: str = "the policy") -> Policy:
     *name* is what the error calls it: a file.
     """
     try:
-        values = tomllib.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        reason = str(error)
-        raise StoreError(f"{name}: {reason[:1].lower()}{reason[1:]}", "a policy is a TOML file") from error
+        values = toml_values(data)
+    except BadClaims as error:
+        raise StoreError(f"{name}: {error.message}", "a policy is a TOML file, in UTF-8") from error
     return _of_values(values, name)
 
 
