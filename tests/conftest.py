@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pty
+import re
 import select
 import shlex
 import shutil
@@ -199,8 +200,10 @@ class Terminal:
         stdin: IO[bytes] | int | None = None,
         stdout: IO[bytes] | int | None = None,
         stderr: IO[bytes] | int | None = None,
+        columns: int = 80,
     ) -> None:
         self.terminal, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (24, columns))
         held = os.dup(theirs)  # beside the streams, which may be others
         self.process = subprocess.Popen(
             [sys.executable, "-S", "-c", _ON_ITS_TERMINAL, str(held), *words],
@@ -217,16 +220,22 @@ class Terminal:
         self.said = ""
         self._seen = 0
 
+    @property
+    def text(self) -> str:
+        """What is shown, without colours, and with one blank for each end of a line: those are wrapped."""
+        return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", self.said).split())
+
     def wait_for(self, text: str) -> None:
-        """Wait until *text* is shown after what was waited for before."""
+        """Wait until *text* is shown after what was waited for before; a blank may be the end of a line."""
         end = time.monotonic() + self.PATIENCE
-        while text not in self.said[self._seen :]:
+        shown = re.compile(re.escape(text).replace(r"\ ", r"\s+"))
+        while not (found := shown.search(self.said, self._seen)):
             assert self._speaks(end - time.monotonic()), f"{text!r} was never shown: {self.said}"
             try:
                 self.said += os.read(self.terminal, 4096).decode("utf-8", "replace")
             except OSError:  # the other side is gone
-                assert text in self.said[self._seen :], f"{text!r} was never shown: {self.said}"
-        self._seen = self.said.index(text, self._seen) + len(text)
+                assert shown.search(self.said, self._seen), f"{text!r} was never shown: {self.said}"
+        self._seen = found.end()
 
     def is_asked(self) -> bool:
         """Wait for a question behind what was seen before; return whether there is one before the end."""
@@ -314,9 +323,9 @@ class Cli:
         """Return *words* with --yes where the command has that, for commands that a test starts itself."""
         return agreed(words)
 
-    def terminal_for(self, *words: str, **streams: IO[bytes] | int) -> Terminal:
+    def terminal_for(self, *words: str, columns: int = 80, **streams: IO[bytes] | int) -> Terminal:
         """Start a command, as it is, on a terminal of its own; *streams* are others than that."""
-        return Terminal(words, self.env, self.home, **streams)
+        return Terminal(words, self.env, self.home, columns=columns, **streams)
 
     def child(self, *words: str, stdin: str = "", asks: bool = False, **env: str | None) -> Done:
         """Run a command as `run` does, as a process of its own, without a terminal."""

@@ -32,6 +32,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 import msgspec
 
 from seedless.errors import PinError, UsageError
+from seedless.terminal import columns_where_asked, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
@@ -45,10 +46,8 @@ __all__ = [
 
 
 _PR_SET_DUMPABLE = 4
-_ENV_START, _ENV_END = (
-    47,
-    48,
-)  # of proc_pid_stat(5), where they have the numbers 50 and 51, behind pid and comm
+# Of proc_pid_stat(5), where they have the numbers 50 and 51, behind pid and comm.
+_ENV_START, _ENV_END = 47, 48
 
 
 def forbid_dumps() -> None:
@@ -405,22 +404,22 @@ def _ask_on_terminal(question: str, *, kind: str = "PIN") -> str:
     import getpass  # termios is wanted only here
     import warnings
 
-    _require_terminal(kind)
+    shown = wrapped(question, _require_terminal(kind))
     try:
         # Where the echo of the terminal cannot be turned off, as in a job that a shell has left in the
         # background, getpass warns and reads stdin: the next line of somebody's list would be sent as a PIN.
         with warnings.catch_warnings():
             warnings.simplefilter("error", getpass.GetPassWarning)
-            return getpass.getpass(question)
+            return getpass.getpass(shown)
     except (getpass.GetPassWarning, OSError):
         raise PinError(f"there is no terminal to ask for the {kind}", _OTHER_SOURCES) from None
     except EOFError:  # Ctrl-D gives up as an empty line does
         return ""
 
 
-def _require_terminal(kind: str) -> None:
+def _require_terminal(kind: str) -> int:
     try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+        return columns_where_asked()
     except OSError:
         # Without this, getpass would read the PIN from stdin with echo.
         raise PinError(f"there is no terminal to ask for the {kind}", _OTHER_SOURCES) from None

@@ -118,7 +118,7 @@ def test_a_record_that_cannot_be_written_where_it_was_meant_to_is_in_the_store(s
     stopped.type_last_word()
     assert stopped.ended() == 1, stopped.people.terminal.said
     (record,) = (stopped.cli.store / "recovery").iterdir()
-    assert f"copy it from the store: {record}" in stopped.people.terminal.said
+    assert f"copy it from the store: {record}" in stopped.people.terminal.text
     assert [row["name"] for row in stopped.cli.ok("key", "list", "--json").data["keys"]] == ["ACME"]
 
 
@@ -132,7 +132,7 @@ def test_a_record_that_no_file_takes_is_printed_and_restores_the_keys(
     assert stopped.ended() == 1, stopped.people.terminal.said
     said = stopped.people.terminal.said
     assert "Traceback" not in said
-    (text,) = re.findall(r'without it no share restores a key: (\{"at":.*\})', said)
+    (text,) = re.findall(r'without it no share restores a key:\s+(\{"at":.*\})', said)
     stopped.cli.store.unlink()
     record = stopped.cli.home / "saved.json"
     record.write_text(f"{text}\n")

@@ -235,7 +235,7 @@ def test_a_wrong_pin_after_the_read_back_keeps_the_shares_and_reports_how_to_go_
     people.read_back_all()
     assert people.terminal.end() == 4
     assert "no key was imported" in people.terminal.said
-    assert f"seedless recovery restore {record} --token URI imports the keys" in people.terminal.said
+    assert f"seedless recovery restore {record} --token URI imports the keys" in people.terminal.text
     cli.env["TOKEN_PIN"] = cli.token.pin
     assert on_token(cli) == []
     again = holders(cli.terminal_for("recovery", "restore", str(record), "--yes"))

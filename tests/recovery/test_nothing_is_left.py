@@ -208,7 +208,7 @@ def test_a_child_that_is_killed_is_a_sentence_and_leaves_nothing_on_the_token(
     os.kill(child, signal.SIGKILL)
     assert people.terminal.end() == 4
     assert (
-        "the process that has the secret was ended by signal 9: nothing was imported" in people.terminal.said
+        "the process that has the secret was ended by signal 9: nothing was imported" in people.terminal.text
     )
     assert people.terminal.said.count("\x1b[?1049h") == people.terminal.said.count("\x1b[?1049l")
     assert cli.ok("key", "list", "--token", cli.token.uri, "--json").data["keys"] == []

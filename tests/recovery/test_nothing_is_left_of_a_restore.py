@@ -138,5 +138,5 @@ def test_a_crash_of_the_process_with_the_secret_leaves_no_core(
     assert cores or not before[1], "a crash here does leave a core"
     os.kill(child, signal.SIGSEGV)
     assert people.terminal.end() == 4
-    assert "the process that has the secret was ended by signal 11: nothing" in people.terminal.said
+    assert "the process that has the secret was ended by signal 11: nothing" in people.terminal.text
     assert list(cli.home.glob("core*")) == cores

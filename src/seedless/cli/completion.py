@@ -39,7 +39,7 @@ def completion(settings: Settings, *, shell: str) -> None:
     """
     program = click.get_current_context().find_root().command
     script = _COMPLETERS[shell](program, {}, "seedless", "_SEEDLESS_COMPLETE").source()
-    settings.emit({"shell": shell, "script": script}, script)
+    settings.emit({"shell": shell, "script": script}, script, is_file=True)
 
 
 class _NameComplete(ShellComplete):

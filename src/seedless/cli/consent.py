@@ -19,6 +19,7 @@ import click
 
 from seedless.cli import printing
 from seedless.errors import Refused, UsageError
+from seedless.terminal import fitted
 from seedless.text import shown, without_seeds
 
 if TYPE_CHECKING:
@@ -125,11 +126,11 @@ def _typed(question: str) -> str | None:
             io.FileIO(descriptor, "w", closefd=False), errors="backslashreplace", write_through=True
         ) as out:
             for text in printing.taken_unseen():
-                click.echo(text, file=out)
+                click.echo(fitted(text, out), file=out)
             # What was typed before the question is no answer to it: lines that were pasted, or meant for
             # the shell.
             termios.tcflush(descriptor, termios.TCIFLUSH)
-            out.write(without_seeds(question))
+            out.write(fitted(without_seeds(question), out))
             line = b""
             # A terminal gives a line at a time, and nothing at its end.
             while not line.endswith(b"\n") and len(line) < _LONGEST:

@@ -37,4 +37,4 @@ def export_desired(
         line = f"{'schema' if schema else 'desired state'}: {output}"
         workspace.emit({"format": kind, "path": str(output)}, line)
     else:
-        workspace.emit({"format": kind, "text": text}, text.rstrip("\n"))
+        workspace.emit({"format": kind, "text": text}, text.rstrip("\n"), is_file=True)

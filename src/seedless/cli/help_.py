@@ -34,4 +34,4 @@ def help_(settings: Settings, *, words: tuple[str, ...], everything: bool) -> No
     if everything:
         show_everything(context)
     text = context.get_help()
-    settings.emit({"command": context.command_path, "help": text}, text)
+    settings.emit({"command": context.command_path, "help": text}, text, is_file=True)

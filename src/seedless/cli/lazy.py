@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from seedless.terminal import columns
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -178,10 +179,5 @@ def typed(words: Iterable[str]) -> str:
 
 
 def _width() -> int:
-    """Return the width of help pages, as click does; its `shutil` loads four compressions to know it."""
-    columns = os.environ.get("COLUMNS", "")
-    try:
-        width = int(columns) if columns.isdecimal() else os.get_terminal_size(sys.stdout.fileno()).columns
-    except (AttributeError, ValueError, OSError):  # no stdout at all, a closed one, or no terminal
-        width = 0
-    return max(min(width or 80, _WIDEST) - 2, _NARROWEST)
+    """Return the width of help pages, as click does."""
+    return max(min(columns(sys.stdout), _WIDEST) - 2, _NARROWEST)

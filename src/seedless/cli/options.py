@@ -36,11 +36,11 @@ class Settings(WorkspaceSettings, frozen=True, kw_only=True):
         """Whether what the command is about is neither signed nor sent: --dry-run, --plan."""
         return self.dry_run or self.plan is not None
 
-    def emit(self, data: object, text: str) -> None:
+    def emit(self, data: object, text: str, *, is_file: bool = False) -> None:
         """Print *data* as one JSON object with --json, or *text* for people; see `printing.emit`."""
         from seedless.cli import printing  # not for --help
 
-        printing.emit(data, text, as_json=self.as_json)
+        printing.emit(data, text, as_json=self.as_json, is_file=is_file)
 
 
 def _public_keys(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[object, ...]:

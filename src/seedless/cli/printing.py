@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from seedless.cli.streams import write_to_stderr
+from seedless.terminal import columns, fitted
 from seedless.text import printable, without_seeds
 from seedless.units import moment
 
@@ -42,12 +43,15 @@ _quiet = False
 _unseen: list[str] | None = None
 
 
-def emit(data: object, text: str, *, as_json: bool) -> None:
-    """Print *data* as one JSON object, or *text* for people, on stdout.
+def emit(data: object, text: str, *, as_json: bool, is_file: bool = False) -> None:
+    """Print *data* as one JSON object, or *text* for people, wrapped on a terminal unless it *is_file*.
 
     *data* may be a function that returns it: of thousands of jwts it is made for JSON only.
     """
-    click.echo(_json(data() if callable(data) else data) if as_json else text)
+    if as_json:
+        click.echo(_json(data() if callable(data) else data))
+    else:
+        click.echo(text if is_file else fitted(text, sys.stdout))
 
 
 def emit_rows(data: dict[str, object], name: str, rows: Iterable[object]) -> None:
@@ -138,31 +142,15 @@ def table(rows: Iterable[Sequence[str]], header: Sequence[str]) -> str:
     return _lines(lines, widths)
 
 
-def wrapped(text: str, indent: int) -> list[str]:
-    """Return the lines of *text* that fit on the terminal beside *indent* columns; one for a file or pipe."""
-    if fits(indent + len(text)):
-        return [text]
-    import shutil  # slow to load, as is `textwrap`
-    import textwrap
-
-    # Digests and paths stay whole: they are compared and copied.
-    width = max(shutil.get_terminal_size().columns - indent, 24)
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [text]
-
-
 def fits(width: int) -> bool:
     """Report whether a line of *width* characters fits on the terminal; files and pipes take any."""
-    if not sys.stdout.isatty():
-        return True
-    import shutil  # slow to load, and most output is no table on a terminal
-
-    return width <= shutil.get_terminal_size().columns
+    return not sys.stdout.isatty() or width <= columns(sys.stdout)
 
 
 def print_table(rows: Iterable[Sequence[str]], widths: Sequence[int]) -> None:
     """Print *rows* as columns of these *widths*, without holding them."""
     for page in pages(rows):
-        click.echo(_lines(page, widths))
+        click.echo(fitted(_lines(page, widths), sys.stdout))
 
 
 def labelled(rows: Iterable[tuple[str, str]], width: int, indent: str = "") -> list[str]:

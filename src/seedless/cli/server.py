@@ -94,7 +94,7 @@ def config(  # noqa: PLR0913 - one for each option
     if output:
         _require_replacing(workspace.options, output, text)
         atomic.write({output: text})
-    workspace.emit(data, str(output) if output else text.removesuffix("\n"))
+    workspace.emit(data, str(output) if output else text.removesuffix("\n"), is_file=True)
 
 
 def _require_replacing(settings: Settings, output: Path, text: str) -> None:

@@ -11,6 +11,8 @@ from typing import TextIO
 
 import click
 
+from seedless.terminal import fitted
+
 _OF_WRITING = frozenset({errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT, errno.EBADF})
 
 
@@ -61,7 +63,7 @@ def colour() -> bool | None:
 def write_to_stderr(text: str) -> None:
     """Write a line to stderr, where that can be: what is done does not depend on whether it is read."""
     try:
-        click.echo(text, err=True, color=colour())
+        click.echo(fitted(text, sys.stderr), err=True, color=colour())
     except OSError:
         give_up(sys.stderr)
 

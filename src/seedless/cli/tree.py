@@ -49,7 +49,7 @@ def tree(workspace: CommandWorkspace, *, form: str, users: bool, detail: bool, o
         text = str(output)
     elif form != "text":
         data |= {"picture": text}
-    workspace.emit(data, text.removesuffix("\n"))
+    workspace.emit(data, text.removesuffix("\n"), is_file=form != "text")
 
 
 def _drawn(root: TreeNode, form: str, *, detail: bool) -> str:

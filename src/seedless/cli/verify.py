@@ -106,9 +106,11 @@ def _explain(verdict: VerifiedJwt, titles: Mapping[str, str]) -> None:
     """Print why *verdict* is not good, or what is unusual about the jwt, below the table."""
     if verdict.error:
         word = "bad" if verdict.signature == "bad" else "unreadable"
-        click.echo(f"{word}: {printing.printable(with_titles(verdict.error, titles))}")
+        text = f"{word}: {printing.printable(with_titles(verdict.error, titles))}"
+        printing.emit(None, text, as_json=False)
     elif verdict.unusual:
-        click.echo(f"warning: G013 {shown(verdict.what)} {printing.printable(verdict.unusual)}")
+        text = f"warning: G013 {shown(verdict.what)} {printing.printable(verdict.unusual)}"
+        printing.emit(None, text, as_json=False)
 
 
 def _cells(verdict: VerifiedJwt) -> tuple[str, str, str, str]:

@@ -42,9 +42,9 @@ class CommandWorkspace(Workspace):
         """The options; `settings` has the context that they name as well."""
         return cast("Settings", self._options)
 
-    def emit(self, data: object, text: str) -> None:
+    def emit(self, data: object, text: str, *, is_file: bool = False) -> None:
         """Print *data* as one JSON object with --json, or *text* for people; see `printing.emit`."""
-        self.options.emit(data, text)
+        self.options.emit(data, text, is_file=is_file)
 
     def _excluding_others(self) -> AbstractContextManager[None]:
         return contextlib.nullcontext() if self.options.dry_run else super()._excluding_others()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from seedless.errors import Refused, UsageError
 from seedless.recovery.protected_memory import locked_buffer
+from seedless.terminal import columns, wrapped
 from seedless.text import printable
 
 if TYPE_CHECKING:
@@ -113,11 +114,11 @@ class SecretTerminal:
 
     def show(self, *lines: str) -> None:
         """Show *lines*, each with a line end."""
-        self._write("".join(f"{printable(line)}\n" for line in lines).encode("utf-8", "replace"))
+        self._write("".join(f"{self._fitted(line)}\n" for line in lines).encode("utf-8", "replace"))
 
     def ask(self, question: str) -> str:
         """Show *question* and return the line that is typed; raise `Refused` at the end of the terminal."""
-        self._write(printable(question).encode("utf-8", "replace"))
+        self._write(self._fitted(question).encode("utf-8", "replace"))
         # In canonical mode a terminal gives one line at a time, so that the buffer holds no beginning of
         # the next one.
         count = os.readv(self._descriptor, [self._line])
@@ -129,6 +130,9 @@ class SecretTerminal:
             # The text that is returned is a copy that cannot be cleared: only the end of the process takes
             # it away.
             self._line[:count] = bytes(count)
+
+    def _fitted(self, text: str) -> str:
+        return wrapped(printable(text), columns(self._descriptor))
 
     def _write(self, data: bytes) -> None:
         left = memoryview(data)

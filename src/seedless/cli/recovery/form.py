@@ -58,4 +58,4 @@ def form(settings: Settings, *, threshold: int, count: int, bits: str, output: P
         return
     texts = [forms.text_form(share, count, threshold, words) for share in range(1, count + 1)]
     data = {"file": None, "shares": count, "words": words, "forms": texts}
-    settings.emit(data, "\f".join(texts))
+    settings.emit(data, "\f".join(texts), is_file=True)

@@ -38,7 +38,7 @@ def print_shown(jwt: Jwt[Any], settings: Settings, shown_as: dict[str, Any]) -> 
         atomic.write_new({output: json.dumps(data, indent=2) + "\n" if settings.as_json else f"{text}\n"})
         printing.report(f"written: {output}")
     else:
-        settings.emit(data, text)
+        settings.emit(data, text, is_file=shown_as["raw"] or path is not None)
 
 
 def _rendered(

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from seedless.cli import printing
 from seedless.cli.command import command
 from seedless.cli.options import Settings, json_options
 from seedless.cli.serve.callout import require_serve
@@ -35,7 +36,7 @@ def demo(settings: Settings) -> None:
     def report(line: str) -> None:
         lines.append(line)
         if not settings.as_json:
-            print(line, flush=True)  # noqa: T201 - as it happens
+            printing.emit(None, line, as_json=False)  # as it happens
 
     with tempfile.TemporaryDirectory(prefix="seedless-demo-") as folder:
         play(Path(folder).resolve(), report, EventLog(sys.stderr, SERVICE))

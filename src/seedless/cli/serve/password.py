@@ -37,7 +37,7 @@ def password(settings: Settings, *, name: str | None, source: str | None) -> Non
         text = made if name is None else entry(name, made)
     except InvalidValue as error:
         raise UsageError(str(error)) from error
-    settings.emit({"name": name, "password": made}, text)
+    settings.emit({"name": name, "password": made}, text, is_file=True)
 
 
 def _typed(name: str | None, source: str | None) -> str:

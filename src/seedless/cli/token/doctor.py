@@ -104,20 +104,12 @@ def _shown(lines: Sequence[CheckResult]) -> list[str]:
 
 
 def _row(mark: str, colour: str | None, what: str, *texts: str) -> list[str]:
-    """Return a row, each of *texts* on lines of its own that fit on the terminal."""
+    """Return a row, each of *texts* on a line of its own."""
     padded = f"{mark:<7}"
     head = f"{click.style(padded, fg=colour) if colour else padded}  {what}  "
-    shown, indent = [printable(text) for text in texts if text], len(padded) + len(what) + 4
-    if not printing.fits(indent + max(len(word) for text in shown for word in text.split())):
-        # A digest that the terminal breaks cannot be compared by eye.
-        indent = len(padded) + 2
-        return [
-            head.rstrip(),
-            *(f"{'':<{indent}}{line}" for item in shown for line in printing.wrapped(item, indent)),
-        ]
-    first, *more = (printing.wrapped(text, indent + 2) for text in shown)
-    below = [*first[1:], *(f"  {line}" for lines in more for line in lines)]
-    return [f"{head}{first[0]}", *(f"{'':<{indent}}{line}" for line in below)]
+    first, *more = [printable(text) for text in texts if text]
+    indent = len(padded) + len(what) + 6
+    return [f"{head}{first}", *(f"{'':<{indent}}{line}" for line in more)]
 
 
 def _code(lines: Sequence[CheckResult]) -> int:

@@ -45,7 +45,7 @@ def creds(workspace: CommandWorkspace, *, name: str, account: str, output: Path 
         atomic.write_new({output: text})
         workspace.emit(data | {"path": str(output)}, f"creds: {output}")
     else:
-        workspace.emit(data | {"creds": text}, text.removesuffix("\n"))
+        workspace.emit(data | {"creds": text}, text.removesuffix("\n"), is_file=True)
 
 
 @command()
