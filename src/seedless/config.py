@@ -161,7 +161,11 @@ def _listed(config: Config, uri: KeyUri) -> Path:
 def _how_to_name_one() -> str:
     hint = "give --module PATH, set SEEDLESS_MODULE, or list it under modules in the configuration"
     found = softhsm_module()
-    return f"{hint}; to try it: seedless token init --softhsm; SoftHSM's is {found}" if found else hint
+    return (
+        f"{hint}; to try it: seedless token init --softhsm --label NAME; SoftHSM's is {found}"
+        if found
+        else hint
+    )
 
 
 def softhsm_module() -> Path | None:

@@ -162,7 +162,7 @@ def test_no_module_is_named(cli: Cli) -> None:
     refused(
         cli, 4, "no PKCS#11 module is named\n",
         "give --module PATH, set SEEDLESS_MODULE, or list it under modules in the configuration; "
-        "to try it: seedless token init --softhsm; SoftHSM's is /",
+        "to try it: seedless token init --softhsm --label NAME; SoftHSM's is /",
         "token", "list", SEEDLESS_MODULE=None, SEEDLESS_TOKEN=None,
     )  # fmt: skip
 

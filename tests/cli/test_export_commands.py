@@ -148,7 +148,7 @@ def test_an_export_is_taken_out_and_those_who_import_it_are_named(system: Cli) -
         pytest.param(
             ["revoke", "-s", "orders.>", "-t", "BILLING"],
             'the export "orders.>" is public: there are no activations to revoke',
-            "seedless account export edit --private asks for leave",
+            "seedless account export edit --private requires activations",
             id="revoke public",
         ),
         pytest.param(

@@ -154,6 +154,13 @@ NO_TOKEN: dict[str, Callable[[Cli], Any]] = {
 }
 
 
+def test_the_next_command_sends_a_rejected_pin_again(cli: Cli) -> None:
+    errors = [
+        cli.child("key", "new", "--role", "account", "--name", "X", TOKEN_PIN="not the PIN").err for _ in "12"
+    ]
+    assert [": the PIN is wrong" in error for error in errors] == [True, True]
+
+
 @pytest.mark.parametrize("name", NO_TOKEN)
 def test_each_error_of_the_page_ends_with_4_and_its_sentence(cli: Cli, root: Path, name: str) -> None:
     errors = [line for line in shown(root / "docs/howto/exit-code-4.md") if line.startswith(f"error: {name}")]

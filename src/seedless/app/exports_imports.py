@@ -182,7 +182,7 @@ class Exports:
             if not old.token_req:
                 raise UsageError(
                     f"the export {quoted(subject)} is public: there are no activations to revoke",
-                    "seedless account export edit --private asks for leave",
+                    "seedless account export edit --private requires activations",
                 )
             times = {key: until} if until else revocations(key, _activations(workspace, old), now)
             later = revoked(old.revocations, times, now, is_reset=is_reset)
