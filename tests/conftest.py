@@ -170,7 +170,7 @@ def agreed(words: tuple[str, ...]) -> tuple[str, ...]:
     """Return *words* with --yes, where the command has it: who runs it in a test wants what it does."""
     if {"--help", "-h", "--version", "--yes", "-y"} & set(words) or not takes_yes(words):
         return words
-    end = words.index("--") if "--" in words else len(words)  # what follows is no option
+    end = words.index("--") if "--" in words else len(words)  # what follows is not an option
     return (*words[:end], "--yes", *words[end:])
 
 

@@ -25,7 +25,7 @@ tried on hardware.
 The largest message matters because Ed25519 signs the whole message: a jwt over the limit is
 refused before the PIN is asked.
 
-| family | signs | largest message | makes keys | PIN |
+| family | signs | largest message | creates keys | PIN |
 |---|---|---|---|---|
 """
 

@@ -193,11 +193,11 @@ DER = pkcs8(EC_KEY)
 OPENSSL = (serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL)
 ENCRYPTED = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8)
 WRONG = {
-    "nothing": (b"", "the file is no PKCS#8 private key"),
-    "text": (b"a key", "the file is no PKCS#8 private key"),
-    "cut off": (DER[:-1], "the file is no PKCS#8 private key"),
-    "one byte": (b"0", "the file is no PKCS#8 private key"),
-    "a length without end": (b"\x30\x80\x00", "the file is no PKCS#8 private key"),
+    "nothing": (b"", "the file is not a PKCS#8 private key"),
+    "text": (b"a key", "the file is not a PKCS#8 private key"),
+    "cut off": (DER[:-1], "the file is not a PKCS#8 private key"),
+    "one byte": (b"0", "the file is not a PKCS#8 private key"),
+    "a length without end": (b"\x30\x80\x00", "the file is not a PKCS#8 private key"),
     "a public key": (PUBLIC["ec"].encode(), "the file holds 'PUBLIC KEY'"),
     "no PKCS#8": (
         EC_KEY.private_bytes(*OPENSSL, serialization.NoEncryption()), "the file holds 'EC PRIVATE KEY'",
@@ -208,7 +208,7 @@ WRONG = {
     ),
     "DSA": (pkcs8(dsa.generate_private_key(2048)), "the key has the algorithm 2a8648ce380401"),
     "no base64": (
-        b"-----BEGIN PRIVATE KEY-----\nA\n-----END PRIVATE KEY-----", "the file is no PKCS#8 private key",
+        b"-----BEGIN PRIVATE KEY-----\nA\n-----END PRIVATE KEY-----", "the file is not a PKCS#8 private key",
     ),
     "an EC key without its public key": (
         bytes.fromhex(

@@ -108,7 +108,7 @@ def test_a_module_that_is_not_softhsm_is_named_by_its_maker(
     result = run_pytest(ONE_TEST, inprocess=True)
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
-        ["E*SoftHSMError: SoftHSM failed in create: the module is no SoftHSM, its maker is 'PKCS#11 Kit'"]
+        ["E*SoftHSMError: SoftHSM failed in create: the module is not a SoftHSM, its maker is 'PKCS#11 Kit'"]
     )
 
 

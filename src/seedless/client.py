@@ -75,7 +75,7 @@ async def connect(
     """
     user = signer.public_key
     if user.role is not Role.USER:
-        raise UsageError(f"{user} is no user key: a server's nonce is signed by user keys only")
+        raise UsageError(f"{user} is not a user key: a server's nonce is signed by user keys only")
     text = None if jwt is None else _user_jwt(jwt, str(user))
     addresses = _addresses(servers)
     return await _open(addresses, (str(user), text), _Nonces(signer), _options(options))
@@ -229,7 +229,7 @@ def _options(options: dict[str, object]) -> dict[str, object]:
         raise UsageError(f"{name} is another way to log in", "leave it out: the signer logs in")
     on_error = options.get("error_cb")
     if on_error is not None and not inspect.iscoroutinefunction(on_error):
-        raise UsageError("error_cb is no coroutine function", "write it with async def")
+        raise UsageError("error_cb is not a coroutine function", "write it with async def")
     return dict(options)
 
 
@@ -248,7 +248,7 @@ def _with_scheme(address: str) -> str:
     # Schemes have no case (RFC 3986); nats-py compares them as they are, and takes TLS:// for the name of
     # a host, without TLS.
     if scheme.lower() not in _SCHEMES:
-        raise UsageError(f"{_named([address])} is no address of a NATS server", _GIVE_ADDRESS)
+        raise UsageError(f"{_named([address])} is not an address of a NATS server", _GIVE_ADDRESS)
     return f"{scheme.lower()}://{rest}"
 
 
@@ -299,8 +299,8 @@ _ANSWERS: dict[str, tuple[type[SeedlessError], str, str]] = {
     ),
     "closed the connection": (ServerError, "{where} closed the connection during the login", _TOO_SLOW),
     "connection lost": (ServerError, "{where} closed the connection during the login", _TOO_SLOW),
-    "connect url": (UsageError, "{where} is no address of a NATS server", _GIVE_ADDRESS),
-    "callbacks must be": (UsageError, "a callback is no coroutine function", "write it with async def"),
+    "connect url": (UsageError, "{where} is not an address of a NATS server", _GIVE_ADDRESS),
+    "callbacks must be": (UsageError, "a callback is not a coroutine function", "write it with async def"),
 }
 """What a server, or nats-py, reports in lower case: the error that it means."""
 

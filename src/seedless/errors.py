@@ -5,8 +5,8 @@
     │   ├── BadUri                2  text that is no RFC 7512 URI, or one that we refuse
     │   ├── MissingPackage        2  a Python package of an extra is not installed
     │   └── WrongFile             2  a file of another kind, or of another ceremony, than was needed
-    ├── BadKey                    1  text that is no NATS key; `reason` states which way
-    ├── BadJwt                    1  text that is no jwt, or one that we refuse; `path` states where
+    ├── BadKey                    1  text that is not a NATS key; `reason` states which way
+    ├── BadJwt                    1  text that is not a jwt, or one that we refuse; `path` states where
     ├── BadClaims                 1  claims that a person or a file wrote, with a wrong value at `path`
     ├── BadShare                  1  words that are no share of a secret; `places` has which are wrong
     ├── BadSignature              3  a signature that does not verify

@@ -110,7 +110,7 @@ class Attested(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if not _SHA256.fullmatch(self.sha256):
-            raise UsageError(f"{quoted(self.sha256)} is no SHA-256 in hexadecimal")
+            raise UsageError(f"{quoted(self.sha256)} is not a SHA-256 in hexadecimal")
 
 
 class KeyPlace(msgspec.Struct, frozen=True, kw_only=True):
@@ -329,7 +329,7 @@ def _gathered(entries: Iterable[KeyEntry]) -> Inventory:
         if twin is not entry:
             raise UsageError(
                 f"{entry.public_key} is the same key as {twin.public_key}, and a key has one role",
-                "make a new key",
+                "create a new key",
             )
     return Inventory.of(sorted(by_raw.values(), key=lambda entry: str(entry.public_key)))
 

@@ -171,10 +171,10 @@ def load(path: Path) -> Ledger:
 def _ledger(value: object) -> Ledger:
     strict_json.require_version(value, VERSION)
     members = strict_json.read(value, _LedgerFile)
-    # A ledger that is damaged is no empty one. Everything that it does not know could be rolled back, so
+    # A ledger that is damaged is not an empty one. Everything that it does not know could be rolled back, so
     # nothing is signed until it is restored.
     if not all(map(is_digest, members.open.values())):
-        raise BadClaims("open holds something that is no SHA-256", path="open")
+        raise BadClaims("open holds something that is not a SHA-256", path="open")
     books = {
         key: _operator_record(record, wire.join("operators", key))
         for key, record in members.operators.items()
@@ -185,12 +185,12 @@ def _ledger(value: object) -> Ledger:
 def _operator_record(members: _OperatorMembers, path: str) -> OperatorRecord:
     digests = [members.last, *members.requests, *members.requests.values()]
     if not all(digest is None or is_digest(digest) for digest in digests):
-        raise BadClaims(f"{path} holds something that is no SHA-256", path=path)
+        raise BadClaims(f"{path} holds something that is not a SHA-256", path=path)
     subjects = {}
     for sub, known in members.subjects.items():
         if not is_digest(known.sha256):
             place = f"{wire.join(f'{path}.subjects', sub)}.sha256"
-            raise BadClaims(f"{place} is no SHA-256", path=place)
+            raise BadClaims(f"{place} is not a SHA-256", path=place)
         subjects[sub] = LastJwt(known.sha256, known.iat)
     return OperatorRecord(last=members.last, requests=members.requests, subjects=subjects)
 

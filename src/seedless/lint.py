@@ -269,7 +269,9 @@ def l007_user_is_in_the_folder_of_its_account(jwt: Jwt[Any], key: str) -> Iterat
     named = jwt.claims.body.issuer_account or str(jwt.issuer)
     if named != key:
         yield warning(
-            "L007", "nats.issuer_account", f"is a user of {brief(named)}, not of the account it lies with"
+            "L007",
+            "nats.issuer_account",
+            f"is a user of {brief(named)}, not of the account that it is stored with",
         )
 
 

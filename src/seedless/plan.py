@@ -55,7 +55,7 @@ def system_account() -> Account:
 
 
 class PlanSubject(msgspec.Struct, frozen=True, kw_only=True):
-    """Who claims are about: a name, and the public key, or None when it is to be made on a token.
+    """Who claims are about: a name, and the public key, or None when it is to be created on a token.
 
     *token* is that of a new key as a person names it, empty for the one that is chosen.
     """
@@ -266,7 +266,7 @@ def issuing_key(
 
     A signing key is preferred to the identity, and a plain one to a scope. Of several, one on the token of
     the identity comes first where *known* maps keys to their tokens: another may be a spare, and far away.
-    Raise `UsageError` when *wanted* is no key of *parent*.
+    Raise `UsageError` when *wanted* is not a key of *parent*.
     """
     body = parent.body
     entries = body.signing_keys if isinstance(body, Account | Operator) else ()
@@ -277,7 +277,8 @@ def issuing_key(
                 return PublicKey.parse(signing_key(entry))
         if wanted != parent.sub:
             raise UsageError(
-                f"{quoted(wanted)} is no key of {parent.body.kind} {shown(parent.name)}, nor the role of one",
+                f"{quoted(wanted)} is not a key of {parent.body.kind} {shown(parent.name)}, "
+                "nor the role of one",
                 "name its identity key, one of its signing keys, or a role; seedless key list shows the keys",
             )
         return PublicKey.parse(wanted)

@@ -182,7 +182,7 @@ def _address(parts: tuple[Any, ...], where: str) -> tuple[str, ...]:
 def _require_place(address: tuple[str, ...], statement: Statement[Any], where: str) -> None:
     """Raise `UsageError` unless a store may have *statement* at *address*: its kind, under its name."""
     if not isinstance(statement.claims.body, _KINDS[len(address)]):
-        raise UsageError(f"{where}.address is no place for {statement.claims.body.kind} claims", _MADE)
+        raise UsageError(f"{where}.address is not a place for {statement.claims.body.kind} claims", _MADE)
     name = statement.claims.name.strip()
     if address and address[-1] != name:
         raise UsageError(f"{where}.address is {shown(address[-1])}, and the claims have {shown(name)}", _MADE)

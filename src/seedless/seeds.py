@@ -81,7 +81,7 @@ class SoftwareKey:
 
         for key in (self.public_key, other):
             if key.role is not Role.CURVE:
-                raise BadKey(f"{key} is no curve key: it cannot encrypt", reason="role")
+                raise BadKey(f"{key} is not a curve key: it cannot encrypt", reason="role")
         try:
             return crypto_box_beforenm(other.raw, self._seed)
         except (CryptoError, RuntimeError):

@@ -59,7 +59,7 @@ class NewKey(msgspec.Struct, frozen=True):
 
 
 class Keys(Protocol):
-    """Open tokens: makes keys and signs with them."""
+    """Open tokens: creates keys and signs with them."""
 
     def create(self, keys: Sequence[NewKey]) -> Mapping[NewKey, PublicKey]:
         """Create *keys* on the token that is chosen for new keys, or their own, and register them."""

@@ -18,7 +18,7 @@ __all__ = ["columns", "columns_where_asked", "fitted", "wrapped"]
 
 _USUAL: Final = 80  # columns, where a terminal reports none, as a serial line
 _ESCAPE = r"\x1b\[[0-9;]*m"
-# What follows a command in a sentence, and is no word of it: `seedless key list shows the names`.
+# What follows a command in a sentence, and is not a word of it: `seedless key list shows the names`.
 _PROSE = (
     "(?:adds|again|alone|and|as|asks|by|can|changes|creates|does|first|for|gives|goes|has|if|imports|in|is|it"
     "|lists|makes|may|might|moves|names|of|on|or|prints|puts|reads|reports|requires|restores|sets|shows|takes"

@@ -79,7 +79,7 @@ class _Walk(msgspec.Struct):
 
 
 def scalar(value: object, kind: inspect.Type, path: str) -> object:
-    """Return *value*, which is no list or object, as one of *kind*; raise `BadClaims`."""
+    """Return *value*, which is not a list or object, as one of *kind*; raise `BadClaims`."""
     match kind:
         case inspect.StrType():
             return _expect(value, str, "text", path)

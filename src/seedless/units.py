@@ -96,7 +96,7 @@ def after(text: str, start: int) -> int:
     """Return the Unix seconds a span *text* after *start*; `M` and `y` are those of the calendar (UTC).
 
     A day that the month does not have runs over, as in Go and nsc: a month after 31 January is in March.
-    Raise ValueError for what is no span, or ends after 9999.
+    Raise ValueError for what is not a span, or ends after 9999.
     """
     count, unit = _span_parts(text)
     if unit not in "My":
@@ -129,7 +129,7 @@ def parse_shortest_span(text: str) -> int:
 def _span_parts(text: str) -> tuple[int, str]:
     match = re.fullmatch(SPAN_PATTERN, text, re.ASCII)
     if not match:
-        raise ValueError(f"{text!a} is no span of time: write 12h, 30d, 6M, 1y")
+        raise ValueError(f"{text!a} is not a span of time: write 12h, 30d, 6M, 1y")
     return int(match[1]), match[2]
 
 
@@ -156,7 +156,7 @@ def seconds_of(time: datetime) -> int:
 def parse_duration(text: str) -> int:
     """Return the nanoseconds of `500ms`, `1.5s`, `1h30m`, as Go writes durations; raise ValueError."""
     if not re.fullmatch(DURATION_PATTERN, text, re.ASCII):
-        raise ValueError(f"{text!a} is no duration: write 500ms, 2s, 1h30m")
+        raise ValueError(f"{text!a} is not a duration: write 500ms, 2s, 1h30m")
     factors = dict(_NANOSECONDS) | {"µs": 1000}
     parts = re.findall(_DURATION_PART, text)
     return _in_64_bits(text, sum(_scaled(text, whole, part, factors[unit]) for whole, part, unit in parts))
@@ -180,7 +180,7 @@ def _scaled(text: str, whole: str, part: str, factor: int) -> int:
     """Return *whole*.*part* times *factor*; raise ValueError unless it is whole."""
     number, rest = divmod(int(whole + part) * factor, int("1" + "0" * len(part)))
     if rest:
-        raise ValueError(f"{text!a} is no whole number")
+        raise ValueError(f"{text!a} is not a whole number")
     return number
 
 

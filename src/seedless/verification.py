@@ -129,7 +129,7 @@ class StoreView:
             return ""
         listed = (jwt.claims.sub, *map(signing_key, body.signing_keys))
         keys = [self._known[key] for key in listed if key in self._known]
-        # The operator too: when it is strict, an identity is no spare.
+        # The operator too: when it is strict, an identity is not a spare.
         claims = [jwt.claims, *([self._operator.claims] if self._operator else ())]
         found = backups(self._inventory, claims, self._recorded, keys)
         # The lost identity of an account stays: it is the name of the account, and others sign.

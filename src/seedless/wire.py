@@ -65,7 +65,7 @@ _ENCODER = msgspec.json.Encoder(order="deterministic")
 
 
 class Number(str):
-    """The text of a JSON number that is no integer of twenty characters or fewer."""
+    """The text of a JSON number that is not an integer of twenty characters or fewer."""
 
     __slots__ = ()
 
@@ -89,7 +89,7 @@ def encode(value: object) -> bytes:
         data = _ENCODER.encode(value)
     except UnicodeEncodeError:
         raise BadClaims(
-            "text holds half of a surrogate pair, which is no character", rule="not-utf8"
+            "text holds half of a surrogate pair, which is not a character", rule="not-utf8"
         ) from None
     except (OverflowError, TypeError, ValueError, RecursionError) as error:
         raise BadClaims(f"this cannot be written as JSON: {error}") from error
@@ -105,7 +105,7 @@ def encode(value: object) -> bytes:
 def go_number(number: float) -> str:
     """Return the float64 *number* as Go's encoding/json writes it (strconv 'f', or 'e' far from 1)."""
     if not math.isfinite(number):
-        raise BadClaims(f"{number} is no JSON number")
+        raise BadClaims(f"{number} is not a JSON number")
     if number == 0:
         return "-0" if math.copysign(1, number) < 0 else "0"
     sign = "-" if number < 0 else ""

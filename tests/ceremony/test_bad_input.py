@@ -371,7 +371,7 @@ WITNESSED: dict[str, tuple[Callable[[Hall], tuple[str, ...]], str]] = {
     ),
     "a stranger": (
         lambda h: (statement(h, h.ada), statement(h, SoftwareKey(Role.USER, b"e" * 32))),
-        "is no witness of the policy",
+        "is not a witness of the policy",
     ),
     "about another request": (
         lambda h: (statement(h, h.ada), statement(h, h.bob, request=h.request(reason="another"))),
@@ -421,7 +421,7 @@ def test_the_policy_decides_which_witnesses_count(hall: Hall, name: str) -> None
 
 def test_a_statement_of_a_witness_is_counted_where_no_policy_requires_one(hall: Hall) -> None:
     review_context = hall.review_context(hall.request())
-    with pytest.raises(Refused, match="is no witness of the policy"):
+    with pytest.raises(Refused, match="is not a witness of the policy"):
         hall.sit(review_context, hall.statement(review_context, hall.ada))
 
 

@@ -569,7 +569,7 @@ def test_a_ceremony_that_pins_a_root_signs_with_attested_keys_alone(gap: Gap) ->
         "ceremony", "keygen", "ACME", "--holder", "Ada", "--attestation-root", "63:ec",
         "-o", gap.path(gap.offline, "keys.json"),
     )  # fmt: skip
-    assert (done.code, '"63:ec" is no SHA-256 of a certificate' in done.err) == (2, True)
+    assert (done.code, '"63:ec" is not a SHA-256 of a certificate' in done.err) == (2, True)
     policy = gap.path(gap.offline, "policy.toml")
     gap.offline.ok(
         "ceremony", "keygen", "ACME", "--holder", "Ada", "--key", "operator:ACME", *root,

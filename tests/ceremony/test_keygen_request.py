@@ -214,7 +214,7 @@ def test_without_its_witnesses_or_for_another_request_no_key_is_created(cli: Cli
     assert (done.code, "the digest of the request is not" in done.err) == (3, True)
     stranger = SoftwareKey(Role.USER, bytes(32))
     done = witness(cli, digest, stranger, "eve")
-    assert (done.code, "is no witness of the request" in done.err) == (3, True), done
+    assert (done.code, "is not a witness of the request" in done.err) == (3, True), done
     assert labels(cli) == []
 
 

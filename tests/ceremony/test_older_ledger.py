@@ -120,7 +120,7 @@ def test_what_is_no_receipt_of_the_ceremony_before_is_refused(hall: Hall, receip
     value = json.loads(next_request(hall, first, T0 + 1000).data)
     with pytest.raises(UsageError, match=r"request\.receipts"):
         parse(documents.to_bytes(value | {"receipts": receipts}))
-    with pytest.raises(UsageError, match=r"is no receipt of request\.previous"):
+    with pytest.raises(UsageError, match=r"is not a receipt of request\.previous"):
         parse(
             documents.to_bytes(
                 value | {"previous": "0" * 64, "receipts": [one.text for one in first.receipts]}

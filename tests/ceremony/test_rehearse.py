@@ -98,5 +98,5 @@ def test_without_softhsm_the_sentence_reports_what_to_install(asked: tuple[Cli, 
 def test_a_blank_device_that_is_not_of_softhsm_is_left_alone(cli: Cli) -> None:
     info = find_token(load(cli.token.module), KeyUri.parse(cli.token.uri))
     require_softhsm(info)
-    with pytest.raises(UsageError, match="is no token of SoftHSM, and a rehearsal touches no other"):
+    with pytest.raises(UsageError, match="is not a token of SoftHSM, and a rehearsal touches no other"):
         require_softhsm(msgspec.structs.replace(info, model="Luna K7"))

@@ -110,7 +110,7 @@ POLICIES: dict[str, tuple[str, str]] = {
     "a threshold below none": ('"threshold":-1}', "witnesses.threshold is not a number from 0 on"),
     "a threshold above the keys": ('"threshold":4}', "witnesses.threshold is not between 1 and the 3 keys"),
     "a threshold that is true": ('"threshold":true}', "witnesses.threshold is not a number"),
-    "a rule that nobody knows": ('"threshold":2},"zeal":1', "zeal is no key of a policy"),
+    "a rule that nobody knows": ('"threshold":2},"zeal":1', "zeal is not a key of a policy"),
 }
 
 
@@ -121,7 +121,7 @@ def test_a_policy_that_is_none_is_never_complete(hall: Hall, name: str) -> None:
     assert '"threshold":2}' in text
     verdict, why = told(hall, hall.request(), policy=text.replace('"threshold":2}', written))
     assert verdict is CeremonyVerdict.FALSE
-    assert why.startswith("transcript[1].policy: this is no valid policy: ")
+    assert why.startswith("transcript[1].policy: this is not a valid policy: ")
     assert sentence in why
 
 

@@ -98,7 +98,7 @@ def test_a_callout_and_no_system_account_do_not_go_together(auth: Cli) -> None:
     [
         pytest.param([], 2, "nothing is to be changed", id="no option"),
         pytest.param(["--disable", "--rm-curve"], 2, "--disable is used alone", id="off, and edited"),
-        pytest.param(["--curve", OWN_USER], 2, "is no curve key", id="the key of a user as a curve key"),
+        pytest.param(["--curve", OWN_USER], 2, "is not a curve key", id="the key of a user as a curve key"),
         pytest.param(["--curve", "generate", "--rm-curve"], 2, "set or removed, not both", id="both ways"),
         pytest.param(["--auth-user", "nobody"], 2, 'there is no user "nobody"', id="no such user"),
         pytest.param(["--auth-user", "*"], 2, "not everyone can be a user of the service", id="everyone"),

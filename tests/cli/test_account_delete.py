@@ -113,7 +113,7 @@ def test_a_deletion_is_planned_and_done_later(system: Cli) -> None:
     system.ok("sign", "--plan", str(plan), "--expect", digest, "--policy", str(system.home / "policy.toml"))
     assert system.run("account", "show", "ORDERS").code == 2
     refused = system.run("account", "delete", "SYS", "-C", "--plan", str(plan))
-    assert (refused.code, "a plan removes jwts alone" in refused.err) == (2, True)
+    assert (refused.code, "a plan removes only jwts" in refused.err) == (2, True)
 
 
 def test_an_account_with_a_damaged_user_can_be_deleted(system: Cli) -> None:

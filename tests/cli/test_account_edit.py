@@ -245,7 +245,7 @@ def test_any_member_is_set_by_its_path(orders: Cli, setting: str, member: str, v
         pytest.param(["--set", "exports={"], "not JSON", id="broken JSON"),
         pytest.param(["--unset", "limits.con"], "limits.con: there is no such member", id="unset a slip"),
         pytest.param(["--unset", "tags[7]"], "the list has no such entry", id="unset beyond a list"),
-        pytest.param(["--unset", "limits..conn"], "is no path of a member", id="an empty name"),
+        pytest.param(["--unset", "limits..conn"], "is not a path of a member", id="an empty name"),
     ],
 )  # fmt: skip
 def test_a_setting_that_does_not_fit_is_refused_with_its_path(
@@ -351,8 +351,8 @@ def test_a_key_that_was_created_for_it_is_reused_and_one_that_was_removed_is_not
         pytest.param(
             ["--sk", OWN_OPERATOR], "is the key of an operator, not of an account", id="another role"
         ),
-        pytest.param(["--sk", "ABC"], '"ABC" is no signing key', id="no key"),
-        pytest.param(["--rm-sk", OWN_ACCOUNT], "is no signing key of account ORDERS", id="not there"),
+        pytest.param(["--sk", "ABC"], '"ABC" is not a signing key', id="no key"),
+        pytest.param(["--rm-sk", OWN_ACCOUNT], "is not a signing key of account ORDERS", id="not there"),
     ],
 )
 def test_a_signing_key_that_cannot_be_is_refused(orders: Cli, words: list[str], sentence: str) -> None:

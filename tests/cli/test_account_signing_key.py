@@ -138,10 +138,10 @@ def test_a_plain_key_with_users_of_its_own_becomes_no_scope_by_accident(orders: 
     [
         pytest.param(["add", "--role", "service"], 'has "service" already', id="a role twice"),
         pytest.param(
-            ["edit", "nobody", "--subs", "1"], '"nobody" is no signing key of account ORDERS', id="no role"
+            ["edit", "nobody", "--subs", "1"], '"nobody" is not a signing key of account ORDERS', id="no role"
         ),
         pytest.param(["edit", "service"], "nothing is to be changed", id="no option"),
-        pytest.param(["edit", "service", "--time", "8"], '"8" is no span of a day', id="no time of day"),
+        pytest.param(["edit", "service", "--time", "8"], '"8" is not a span of a day', id="no time of day"),
         pytest.param(["remove", "nobody"], "there are: service", id="nothing to remove"),
     ],
 )  # fmt: skip

@@ -161,7 +161,7 @@ def test_an_account_of_another_operator_is_signed_here_by_force_alone(acme: Cli)
     path = account_file(acme.home, by=OPERATOR)
     done = acme.run("import", "account", path, TOKEN_PIN=None)
     assert (done.code, done.out) == (2, "")
-    assert 'which is no key of operator "ACME"' in done.err
+    assert 'which is not a key of operator "ACME"' in done.err
     acme.ok("import", "account", path, "--force")
     assert str(partner(acme).issuer) == acme.ok("operator", "show", "--json").data["subject"]
 

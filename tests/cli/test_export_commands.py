@@ -176,7 +176,7 @@ def test_what_cannot_be_done_is_a_sentence_and_signs_nothing(
 def test_a_sampling_is_a_percentage_or_header(system: Cli, sampling: str) -> None:
     done = system.run("account", "export", "add", "-a", "ORDERS", "-s", "x", "--sampling", sampling)
     assert (done.code, done.out) == (2, "")
-    assert "is no sampling: write 1 to 100, or header" in done.err
+    assert "is not a sampling: write 1 to 100, or header" in done.err
 
 
 def test_one_of_two_exports_of_a_subject_is_chosen_by_its_kind(system: Cli) -> None:

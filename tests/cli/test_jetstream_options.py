@@ -133,7 +133,7 @@ def test_a_file_has_them_as_a_table_and_is_written_again_as_one(orders: Cli) -> 
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [
-        pytest.param('{ kv = ["a b"] }', 'users.app.jetstream: "a b" is no name of a bucket', id="name"),
+        pytest.param('{ kv = ["a b"] }', 'users.app.jetstream: "a b" is not a name of a bucket', id="name"),
         pytest.param("{ kv = [] }", "users.app.jetstream names no stream or bucket", id="nothing"),
         pytest.param('{ streams = ["A"] }', "streams", id="unknown"),
     ],

@@ -30,7 +30,7 @@ def test_the_key_of_an_account_is_never_made_in_a_file(cli: Cli) -> None:
     cli.found_system()
     done = cli.run("key", "new", "--role", "account", "--name", "X", "--software")
     assert (done.code, done.out) == (2, "")
-    assert "the key of an account is made on a token" in done.err
+    assert "the key of an account is created on a token" in done.err
 
 
 def test_all_keys_that_jwts_name_are_listed_with_where_they_are(cli: Cli) -> None:

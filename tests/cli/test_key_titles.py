@@ -25,7 +25,7 @@ TITLES = {O: "operator ACME", A: "account a, b"}
         (f"account {A}: of {O}", f'"account a, b" ({A}): of operator ACME ({O})'),
         (f"operator ACME ({O})", f"operator ACME ({O})"),
         (f"{O} is the key of ACME", f"{O} is the key of ACME"),
-        (f'"{O}" is no role', f'"{O}" is no role'),
+        (f'"{O}" is not a role', f'"{O}" is not a role'),
         (f"store/{O}.jwt and token={A}", f"store/{O}.jwt and token={A}"),
         (f"U{'B' * 55} is not known", f"U{'B' * 55} is not known"),
     ],

@@ -163,7 +163,7 @@ def test_under_a_strict_operator_an_edit_moves_an_account_to_a_signing_key(acme:
         pytest.param(["--system-account", "NOBODY"], 2, 'there is no account "NOBODY"', id="no such account"),
         pytest.param(["--system-account", OWN_OPERATOR], 2, "is not the key of an account", id="no account"),
         pytest.param(["--sk", OWN_ACCOUNT], 2, "is the key of an account, not of an", id="no operator"),
-        pytest.param(["--rm-sk", OWN_OPERATOR], 2, "is no signing key of operator ACME", id="not there"),
+        pytest.param(["--rm-sk", OWN_OPERATOR], 2, "is not a signing key of operator ACME", id="not there"),
         pytest.param(["-n", "http://a.example"], 3, "C0", id="a URL that no client connects to"),
         pytest.param(["--assert-server-version", "two"], 3, "C0", id="no version"),
         pytest.param(["--set", "signing_key=x"], 2, "signing_key: there is no such member", id="a slip"),

@@ -196,7 +196,7 @@ def a_draft_of_the_future(forger: Forger) -> None:
         (a_predecessor_that_is_cleared_away, "the store has another jwt of "),
         (a_jwt_that_is_rolled_back, ", and the jwt that it replaces is of "),
         (the_address_of_another_account, "plan.changes[0].address is SYS"),
-        (the_address_of_the_operator, "plan.changes[0].address is no place for account claims"),
+        (the_address_of_the_operator, "plan.changes[0].address is not a place for account claims"),
         (an_address_outside_the_store, "plan.changes[0].address is ../../ORDERS, and the claims have ORDERS"),
         (an_address_that_hides, "the store has another jwt of account .ORDERS"),
         (a_user_in_the_folder_of_another_account, "plan.placements[0].address is in the account SYS"),

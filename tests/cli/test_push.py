@@ -94,7 +94,7 @@ def test_a_damaged_account_is_reported_and_the_others_are_pushed(cli: Cli, folde
         pytest.param(("push", "ORDERS", "--prune"), "--prune compares all accounts", id="prune by name"),
         pytest.param(("push", "--all"), "it is not known where the servers are", id="no address"),
         pytest.param(
-            ("push", "--all", "--url", "https://x"), "https://x is no address of a nats-server", id="http"
+            ("push", "--all", "--url", "https://x"), "https://x is not an address of a nats-server", id="http"
         ),
         pytest.param(
             ("push", "--all", "--url", "nats://x", "--dir", "."), "--url and --dir name two targets", id="two"

@@ -224,7 +224,9 @@ def test_a_key_that_is_given_takes_the_place(cli: Cli, old: str) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        pytest.param(["--key", "nobody"], '"nobody" is no signing key of account ORDERS', id="no such key"),
+        pytest.param(
+            ["--key", "nobody"], '"nobody" is not a signing key of account ORDERS', id="no such key"
+        ),
         pytest.param([], "account ORDERS has 2 signing keys that may be meant", id="two keys"),
         pytest.param(["--finish", "--emergency"], "two ways to end it", id="both ends"),
         pytest.param(["--dir", "."], "proves nothing about servers that run", id="a folder"),

@@ -169,7 +169,7 @@ def test_an_account_signed_by_a_stranger_is_refused_before_the_token_is_opened(c
     done = cli.run("sign", file, "-K", str(STRANGER.public_key), "--module", "/nowhere.so")
     assert (done.code, done.out) == (3, "")
     assert "error: T001 account ORDERS" in done.err
-    assert f"{STRANGER.public_key} is no key that operator" in done.err
+    assert f"{STRANGER.public_key} is not a key that operator" in done.err
     assert "hint: " in done.err
 
 

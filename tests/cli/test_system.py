@@ -211,7 +211,7 @@ def test_a_user_key_is_given_or_made_and_not_both(cli: Cli) -> None:
     cli.found_system()
     done = cli.run("user", "add", "-a", "ORDERS", "x", "--on-token", "-k", OWN_USER)
     assert done.code == 2
-    assert done.err.startswith("error: a key is given or made on a token, not both\n")
+    assert done.err.startswith("error: a key is given or created on a token, not both\n")
 
 
 def test_users_are_listed(cli: Cli) -> None:

@@ -47,7 +47,7 @@ def test_a_context_that_is_there_stays_unless_it_is_to_be_replaced(system: Cli) 
     context(system)
     done = system.run("user", "context", "-a", "ORDERS", "app", "--url", "tls://c")
     assert done.code == 2
-    assert done.err.endswith("ACME-ORDERS-app.json already\nhint: --overwrite takes its place\n")
+    assert done.err.endswith("ACME-ORDERS-app.json already\nhint: --overwrite replaces it\n")
     context(system, "--url", "tls://c", "--overwrite")
 
 

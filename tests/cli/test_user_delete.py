@@ -141,7 +141,7 @@ def test_a_plan_removes_no_files(system: Cli, flag: str) -> None:
     plan = str(system.home / "delete.plan")
     done = system.run("user", "delete", "-a", "ORDERS", "app", flag, "--plan", plan)
     assert done.code == 2
-    assert done.err.startswith("error: a plan removes users, and no files\n")
+    assert done.err.startswith("error: a plan removes users, not files\n")
 
 
 def test_the_plan_of_a_deletion_revokes_and_deletes_when_it_is_signed(system: Cli) -> None:

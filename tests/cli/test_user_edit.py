@@ -113,7 +113,7 @@ def test_a_scoped_user_has_no_permissions_of_its_own(scoped: Cli, words: list[st
     assert done.code == 2
     assert done.err == (
         'error: user "probe" has no permissions and limits of its own: they come from the scope sensor\n'
-        "hint: edit that scope, or sign with a key that is no scope: --issuer KEY\n"
+        "hint: edit that scope, or sign with a key that is not a scope: --issuer KEY\n"
     )
 
 
@@ -178,7 +178,7 @@ def test_a_rename_that_was_ended_before_the_old_name_was_gone_goes_on(system: Cl
     ("words", "sentence"),
     [
         pytest.param(["app", "other"], 'user "other" is in the store already', id="taken"),
-        pytest.param(["app", "app"], "user app is called so already", id="same"),
+        pytest.param(["app", "app"], "user app has this name already", id="same"),
         pytest.param(["nobody", "x"], 'there is no user "nobody" in account "ORDERS"', id="unknown"),
         pytest.param(["app", "a/b"], 'the name "a/b" holds a /', id="no name of a file"),
     ],

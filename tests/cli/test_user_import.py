@@ -82,7 +82,7 @@ def test_a_seed_of_somebody_else_is_refused(system: Cli) -> None:
         pytest.param(signed(STRANGER), f"{OF} {STRANGER.public_key}, which is not in", id="account"),
         pytest.param(
             signed(STRANGER, issuer_account=str(ACCOUNT.public_key)),
-            f'user "app" is issued by {STRANGER.public_key}, which is no key of account "ELSEWHERE"',
+            f'user "app" is issued by {STRANGER.public_key}, which is not a key of account "ELSEWHERE"',
             id="issuer",
         ),
         pytest.param(signed(SIGNING), f"{OF} {SIGNING.public_key}, which is not in", id="account not named"),

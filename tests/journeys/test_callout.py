@@ -310,8 +310,8 @@ def test_the_doctor_finds_a_stranger_in_the_queue_group_and_one_outside(
     for subject in (f"{SUBJECT} seedless-callout", SUBJECT):
         session(server.url, **system.stranger()).subscribe(subject)
     first, second = sorted(problems(load()), key=lambda line: "without a queue group" in line)
-    assert "receives requests in the queue group seedless-callout, and is no instance of this" in first
-    assert "receives requests without a queue group, and is no instance of this service" in second
+    assert "receives requests in the queue group seedless-callout, and is not an instance of this" in first
+    assert "receives requests without a queue group, and is not an instance of this service" in second
 
 
 def test_the_doctor_finds_an_instance_with_a_key_that_servers_ignore(

@@ -223,7 +223,7 @@ def test_what_is_wrong_is_found_before_a_key_is_delegated_and_by_the_doctor_befo
     assert problems() == ["0 answered"], "that user is not in the system account"
     place.set(**{"system-creds": str(place.office.folder / "store/keys/creds/ACME/SYS/watcher.creds")})
     assert problems() == [
-        f"{other.public_key}, which signs answers, is no key of the account AUTH: servers ignore them"
+        f"{other.public_key}, which signs answers, is not a key of the account AUTH: servers ignore them"
     ]
     (place.office.folder / "users.toml").chmod(0o644)
     with pytest.raises(AssertionError, match=r"users\.toml can be read by all"), place.serving():

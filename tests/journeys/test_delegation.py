@@ -242,7 +242,7 @@ def test_a_stolen_seed_signs_users_of_its_role_and_account_until_its_key_is_remo
         everything = replace(User.new(), issuer_account=orders, pub=Permission(allow=(">",)))
         assert refusal(everything) == refused
         assert refusal(User.scoped(system)) == refused
-        assert refusal(User.new()) == refused, "the key is no account"
+        assert refusal(User.new()) == refused, "the key is not an account"
         ws.delegations.end("ORDERS", key, now=True).sign()
         ws.delegations.push("ORDERS", there)
         assert refusal(role) == refused
@@ -269,9 +269,9 @@ def test_the_command_line_renews_reports_and_removes_what_nothing_here_has_recor
         (("add", "ORDERS", "--role", "web", "--for", "0", "--out", "x"), "a delegation ends"),
         (
             ("renew", str(SoftwareKey.generate(Role.ACCOUNT).public_key), "--for", "1h", "--out", "x"),
-            "is no delegated",
+            "is not a delegated",
         ),
-        (("end", "ORDERS", str(SoftwareKey.generate(Role.ACCOUNT).public_key)), "is no delegated key"),
+        (("end", "ORDERS", str(SoftwareKey.generate(Role.ACCOUNT).public_key)), "is not a delegated key"),
     ):
         done = cli.run("delegate", *wrong)
         assert (done.code, sentence in done.err) == (2, True), done

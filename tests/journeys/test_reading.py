@@ -100,7 +100,7 @@ PAYLOADS = {
     "version 1 under its header": (b'"nats":{', b'"type":"user","nats":{'),
     "the half of a surrogate pair": (b'"tags":["a"', b'"tags":["\\ud800"'),
     "bytes that are not UTF-8": (b'"tags":["a"', b'"tags":["\xff\xfe"'),
-    "a name that is no UTF-8": (b'"tags":', b'"\xff":1,"tags":'),
+    "a name that is not UTF-8": (b'"tags":', b'"\xff":1,"tags":'),
     "minus zero": (b'"version":2', b'"version":2,"exp":-0'),
     "a fraction": (b'"version":2', b'"version":2,"exp":1.0'),
     "an exponent": (b'"version":2', b'"version":2,"exp":1e3'),

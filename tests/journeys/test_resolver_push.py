@@ -309,7 +309,7 @@ def test_an_order_goes_across_a_gap_in_a_file_that_somebody_named(
     cli.ok(*words, "--expect-count", "1")  # as the review said: it works again
     assert key not in accounts(server)
     path.write_text((cli.store / "stores/ACME/accounts/ORDERS/ORDERS.jwt").read_text())
-    assert "is no delete request" in cli.run(*words).err
+    assert "is not a delete request" in cli.run(*words).err
     assert cli.run("prune", "SYS", "--write-order", str(path)).code == 3
     assert cli.run("prune", "ORDERS").code == 2
 

@@ -75,7 +75,7 @@ def changed(place: tuple[Any, ...], value: object) -> bytes:
         (("more",), 1, "record.more is not known"),
         (("keys",), [], "record.keys is empty"),
         (("shares", 0, "number"), 2, "record.shares are not numbered from 1 on"),
-        (("shares", 0, "sha256"), "00", "record.shares[0].sha256 is no SHA-256 in hexadecimal"),
+        (("shares", 0, "sha256"), "00", "record.shares[0].sha256 is not a SHA-256 in hexadecimal"),
         (("shares", 0, "holder"), "", "record.shares[0].holder has 1 to 500 characters"),
         (("keys", 0, "role"), "server", "record.keys[0] has a role or an index that no key has"),
         (("keys", 0, "index"), 2**32, "record.keys[0] has a role or an index that no key has"),

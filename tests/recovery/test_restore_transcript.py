@@ -106,7 +106,7 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
     "one share": ({"shares": CONTENT.shares[:1]}, "are not 2 shares"),
     "a share twice": ({"shares": CONTENT.shares[:1] * 2}, "are not 2 shares"),
     "a foreign share": (
-        {"shares": (CONTENT.shares[0], UsedShare(number=3, sha256="0" * 64))}, "is no share of the record",
+        {"shares": (CONTENT.shares[0], UsedShare(number=3, sha256="0" * 64))}, "is not a share of the record",
     ),
     "an unseen name": ({"present": ("\N{ZERO WIDTH SPACE}Ada",)}, "characters that cannot be seen"),
     "no key": ({"keys": ()}, "transcript.receipts holds 0"),

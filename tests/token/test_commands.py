@@ -316,7 +316,7 @@ def test_the_wait_for_a_yubikey_is_reported_in_the_words_of_a_yubikey() -> None:
 def test_a_deadline_that_is_none_is_refused_before_the_driver_is_loaded(bench: Bench, text: str) -> None:
     done = bench.run(SEEDLESS_DEADLINE=text)
     assert (done.code, done.out, bench.crooked.calls("C_Initialize")) == (2, "", 0)
-    assert "error: SEEDLESS_DEADLINE is no number of seconds\n" in done.err
+    assert "error: SEEDLESS_DEADLINE is not a number of seconds\n" in done.err
 
 
 def test_a_person_may_take_longer_for_the_pin_than_a_driver_may(

@@ -84,7 +84,7 @@ def test_a_yubikey_names_the_programs_that_make_its_keys(misbehaving: Misbehavin
     misbehaving.wants(*YUBIKEY, "set pad " + misbehaving.made.pin)  # its PIN has 6 to 8 characters
     with opened(misbehaving.made, writable=True) as token, pytest.raises(TokenError) as refused:
         token.generate("user:made")
-    assert refused.value.message.endswith("makes no keys for its user through PKCS#11: it is a YubiKey PIV")
+    assert refused.value.message.endswith("creates no keys for its user through PKCS#11: it is a YubiKey PIV")
     assert refused.value.hint.startswith("slot 9c shows no key, and ykman piv info confirms it: ")
     assert "ykman piv keys generate -a ED25519 9c public.pem" in refused.value.hint
     assert misbehaving.calls("C_GenerateKeyPair") == 0

@@ -39,6 +39,6 @@ def claims_keep_their_body(claims: Claims[User], issuer: PublicKey) -> Jwt[User]
     made = draft(claims, issuer, 0)
     assert_type(made, Draft[User])
     assert_type(made.claims.body, User)
-    other: Draft[Account] = draft(claims, issuer, 0)  # type: ignore[arg-type]  # a user is no account
+    other: Draft[Account] = draft(claims, issuer, 0)  # type: ignore[arg-type]  # a user is not an account
     del other
     return made.complete(b"")

@@ -140,7 +140,7 @@ def test_a_pinned_certificate_of_the_key_itself_proves_nothing() -> None:
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        ({"x8": None}, "is no attestation"),
+        ({"x8": None}, "is not an attestation"),
         ({"x3": None}, f"does not have the firmware ({PIV}.3)"),
         ({"x7": None}, f"does not have the serial number ({PIV}.7)"),
         ({"x8": b"\x03"}, "has 1 bytes instead of 2"),
@@ -164,7 +164,7 @@ def test_an_attestation_of_a_yubikey_that_is_not_whole_is_refused(given: dict[st
         ({"x5": None}, f"does not have the capabilities ({HSM}.5)"),
         ({"x6": None}, f"does not have the object id ({HSM}.6)"),
         ({"x1": b"\x04\x02\x02\x04"}, "firmware that is not three bytes"),
-        ({"x3": None}, "is no attestation"),
+        ({"x3": None}, "is not an attestation"),
     ],
 )
 def test_an_attestation_of_a_yubihsm_for_a_key_that_can_be_elsewhere_is_refused(

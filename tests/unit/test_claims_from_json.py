@@ -138,7 +138,7 @@ SCOPE: dict[str, Any] = {"kind": "user_scope", "key": "b"}
             "account",
             {"nats": {"signing_keys": [{"key": "b"}]}},
             "nats.signing_keys[0].kind",
-            "None is no kind of scope",
+            "None is not a kind of scope",
             id="a scope of no kind",
         ),
         pytest.param(

@@ -207,16 +207,16 @@ def test_each_permission_has_its_words() -> None:
     ("kind", "text", "message"),
     [
         pytest.param("publish", "ORDERS", '"ORDERS" does not name what is published', id="no subject"),
-        pytest.param("publish", "ORDERS:a b", '"a b" is no subject', id="no such subject"),
-        pytest.param("publish", ":orders", '"" is no name of a stream', id="no stream"),
-        pytest.param("consume", "ORDERS:", '"" is no name of a consumer', id="no consumer"),
-        pytest.param("consume", "a.b", '"a.b" is no name of a stream', id="two tokens"),
-        pytest.param("consume", "*", '"*" is no name of a stream', id="wildcard"),
-        pytest.param("consume", "ORDERS:>", '">" is no name of a consumer', id="wildcard consumer"),
+        pytest.param("publish", "ORDERS:a b", '"a b" is not a subject', id="no such subject"),
+        pytest.param("publish", ":orders", '"" is not a name of a stream', id="no stream"),
+        pytest.param("consume", "ORDERS:", '"" is not a name of a consumer', id="no consumer"),
+        pytest.param("consume", "a.b", '"a.b" is not a name of a stream', id="two tokens"),
+        pytest.param("consume", "*", '"*" is not a name of a stream', id="wildcard"),
+        pytest.param("consume", "ORDERS:>", '">" is not a name of a consumer', id="wildcard consumer"),
         pytest.param("kv", "SETTINGS:all", '"all" is neither read nor write', id="no mode"),
         pytest.param("kv", "SETTINGS:", '"" is neither read nor write', id="empty mode"),
-        pytest.param("object_store", "a$b", '"a$b" is no name of a bucket', id="no bucket"),
-        pytest.param("manage", "ORDERS:app", '"ORDERS:app" is no name of a stream', id="manage"),
+        pytest.param("object_store", "a$b", '"a$b" is not a name of a bucket', id="no bucket"),
+        pytest.param("manage", "ORDERS:app", '"ORDERS:app" is not a name of a stream', id="manage"),
     ],
 )
 def test_a_name_that_is_none_gets_a_sentence(kind: js.Kind, text: str, message: str) -> None:
@@ -229,13 +229,13 @@ def test_a_name_that_is_none_gets_a_sentence(kind: js.Kind, text: str, message: 
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        pytest.param({"domain": "a.b"}, '"a.b" is no name of a JetStream domain', id="domain"),
-        pytest.param({"inbox_prefix": ""}, '"" is no inbox prefix', id="empty prefix"),
-        pytest.param({"inbox_prefix": ">"}, '">" is no inbox prefix', id="everything"),
-        pytest.param({"inbox_prefix": "a.*"}, '"a.*" is no inbox prefix', id="wildcard"),
+        pytest.param({"domain": "a.b"}, '"a.b" is not a name of a JetStream domain', id="domain"),
+        pytest.param({"inbox_prefix": ""}, '"" is not an inbox prefix', id="empty prefix"),
+        pytest.param({"inbox_prefix": ">"}, '">" is not an inbox prefix', id="everything"),
+        pytest.param({"inbox_prefix": "a.*"}, '"a.*" is not an inbox prefix', id="wildcard"),
         pytest.param(
             {"inbox_prefix": "orders"},
-            '"orders" is no inbox prefix: it neither begins with _ nor contains "inbox"',
+            '"orders" is not an inbox prefix: it neither begins with _ nor contains "inbox"',
             id="a subject like any other",
         ),
     ],

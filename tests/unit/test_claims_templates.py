@@ -70,7 +70,7 @@ def test_a_template_becomes_its_value(template: str, value: str) -> None:
     ],
 )  # fmt: skip
 def test_an_unknown_function_refuses_the_user(template: str) -> None:
-    reason = f"{template.rstrip('}')}}}}} is no function that servers know"
+    reason = f"{template.rstrip('}')}}}}} is not a function that servers know"
     assert allowed(f"p.{template}", "o") == Unfillable("sub.allow[0]", f"p.{template}", reason)
     assert denied(f"p.{template}") == reason
 
@@ -107,7 +107,7 @@ def test_a_value_goes_in_as_it_is(name: str, subject: str) -> None:
 @pytest.mark.parametrize("name", ["a b", " n", "", "a..b", ".a", ">.a", "a\tb"])
 def test_a_value_that_makes_no_subject_is_dropped_from_allow_and_refuses_in_deny(name: str) -> None:
     assert allowed("p.{{name()}}", "o", name=name) == ("o",)
-    assert denied("p.{{name()}}", name=name) == f"{f'p.{name}'!r} is no subject"
+    assert denied("p.{{name()}}", name=name) == f"{f'p.{name}'!r} is not a subject"
 
 
 def test_several_tags_and_templates_give_all_combinations() -> None:
@@ -134,7 +134,7 @@ def test_more_than_4096_subjects_refuse_the_user() -> None:
 def test_beside_a_template_an_entry_with_a_queue_is_dropped_from_allow_and_refuses_in_deny() -> None:
     assert allowed("p.a q", "p.{{name()}}") == ("p.n",)
     assert allowed("p.{{name()}} q", "o") == ("o",)
-    assert denied("p.a q", "p.{{name()}}") == "'p.a q' is no subject"
+    assert denied("p.a q", "p.{{name()}}") == "'p.a q' is not a subject"
     assert denied("p.a q") == ("p.a q",)
 
 

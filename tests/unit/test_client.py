@@ -230,7 +230,7 @@ def test_a_key_of_another_role_signs_no_nonce(role: Role) -> None:
 
     async def journey() -> None:
         async with wire() as server:
-            with pytest.raises(UsageError, match=f"{signer.public_key} is no user key"):
+            with pytest.raises(UsageError, match=f"{signer.public_key} is not a user key"):
                 await connect(server.url, signer)
             assert server.closings == []
 
@@ -271,9 +271,9 @@ def test_another_way_to_log_in_is_refused(options: dict[str, Any]) -> None:
 
 
 CALLS: dict[str, tuple[list[str], dict[str, Any], str]] = {
-    "no address": (["nats://127.0.0.1:99999"], {}, "127.0.0.1:99999 is no address of a NATS server"),
+    "no address": (["nats://127.0.0.1:99999"], {}, "127.0.0.1:99999 is not an address of a NATS server"),
     "no option": (["nats://127.0.0.1:1"], {"patience": 1}, "nats-py has no option 'patience'"),
-    "no coroutine": (["nats://127.0.0.1:1"], {"closed_cb": print}, "a callback is no coroutine function"),
+    "no coroutine": (["nats://127.0.0.1:1"], {"closed_cb": print}, "a callback is not a coroutine function"),
 }
 
 
@@ -287,7 +287,7 @@ def test_a_call_that_nats_py_cannot_take_is_a_usage_error(
 
 
 def test_an_error_cb_that_is_no_coroutine_function_is_refused() -> None:
-    with pytest.raises(UsageError, match="error_cb is no coroutine function"):
+    with pytest.raises(UsageError, match="error_cb is not a coroutine function"):
         run(connect("nats://127.0.0.1:1", USER, error_cb=print))
 
 
@@ -431,8 +431,8 @@ ANSWERS = {
         b"",
         "the login at {} failed: empty response from server when expecting INFO message",
     ),
-    "INFO is no JSON": (b"INFO nonsense\r\n", b"", "the login at {} failed: info message, json parse error"),
-    "INFO is no object": (
+    "INFO is not JSON": (b"INFO nonsense\r\n", b"", "the login at {} failed: info message, json parse error"),
+    "INFO is not an object": (
         b"INFO []\r\n",
         b"",
         "what {} sent cannot be understood (AttributeError)",

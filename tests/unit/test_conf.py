@@ -224,7 +224,7 @@ REFUSED = {
     "a number too large": ("a: 9223372036854775808", "s.conf:1:4: the number does not fit into 64 bits"),
     "a number far too large": ("a: " + "9" * 5000, "s.conf:1:4: the number does not fit into 64 bits"),
     "a fraction too large": ("a: " + "9" * 400 + ".5", "s.conf:1:4: the number is too large"),
-    "a suffix that is none": ("a: 2kbb", "s.conf:1:4: kbb is no suffix of a number"),
+    "a suffix that is none": ("a: 2kbb", "s.conf:1:4: kbb is not a suffix of a number"),
     "no such variable": ("a: b\nc: $d", 's.conf:2:4: there is no variable "d"'),
     "a variable that comes later": ("a: $b\nb: c", 's.conf:1:4: there is no variable "b"'),
     "a variable that leads to itself": ("a: $LOOP", '$LOOP:1:4: there is no variable "LOOP"'),

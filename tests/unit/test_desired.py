@@ -380,7 +380,7 @@ WRONG = {
         'accounts.A.exports = [{ subject = "a", type = "strem" }]',
         'accounts.A.exports[0].type: "strem" is none of service, stream',
     ),
-    "no key": ('accounts.A.public_key = "ABC"', 'accounts.A.public_key: "ABC" is no public key: '),
+    "no key": ('accounts.A.public_key = "ABC"', 'accounts.A.public_key: "ABC" is not a public key: '),
     "a key of another role": (
         f'operator.public_key = "{FOREIGN}"',
         "is not the key of an operator",
@@ -477,7 +477,7 @@ CANNOT = {
     ),
     "an issuer that is none": (
         BASE + 'issuer = "billing"',
-        r'^accounts\.ORDERS\.users\.app\.issuer: "billing" is no key of account ORDERS',
+        r'^accounts\.ORDERS\.users\.app\.issuer: "billing" is not a key of account ORDERS',
     ),
     "a name that cannot be seen": ('accounts."a\u200bb" = {}', "holds a character that cannot be seen"),
     "a system account that is not there": (

@@ -263,7 +263,7 @@ def test_a_sampling_is_a_percentage_or_headers(keys: Keys, given: Any, written: 
 @pytest.mark.parametrize("sampling", [-1, 101, 2**62])
 def test_a_sampling_that_is_no_percentage_is_refused(keys: Keys, sampling: int) -> None:
     body = Account(exports=(Export(), Export(service_latency=ServiceLatency(sampling=sampling))))
-    with pytest.raises(BadClaims, match=f"{sampling} is no percentage") as caught:
+    with pytest.raises(BadClaims, match=f"{sampling} is not a percentage") as caught:
         account(keys, body)
     assert caught.value.path == "nats.exports[1].service_latency.sampling"
 
@@ -334,7 +334,7 @@ def test_an_account_server_url_that_go_parses_is_signed(keys: Keys, url: str) ->
 
 @pytest.mark.parametrize("url", ["no-scheme", "http://a b", "%zz", ":x", "nats://h:port", "nats://[::1"])
 def test_an_account_server_url_that_go_refuses_is_refused(keys: Keys, url: str) -> None:
-    with pytest.raises(BadClaims, match="is no URL") as caught:
+    with pytest.raises(BadClaims, match="is not a URL") as caught:
         drafted(keys, Operator(account_server_url=url), sub=Role.OPERATOR, iss=Role.OPERATOR)
     assert caught.value.path == "nats.account_server_url"
 

@@ -67,14 +67,15 @@ DAMAGED = {
     "another version": ('{"version":2,"open":{},"operators":{}}', "it is of version 2, this program reads 1"),
     "a member missing": ('{"version":1,"operators":{}}', "open is missing"),
     "an unknown member": ('{"version":1,"open":{},"operators":{},"x":1}', "x is not known"),
-    "an open request that is no digest": (
+    "an open request that is not a digest": (
         '{"version":1,"open":{"O1":"x"},"operators":{}}', "open holds something",
     ),
     "a book that is a list": (
         '{"version":1,"open":{},"operators":{"O1":[]}}', "operators.O1 is not an object",
     ),
-    "a last ceremony that is no digest": (
-        '{"version":1,"open":{},"operators":{"O1":{"last":"X","requests":{},"subjects":{}}}}', "no SHA-256",
+    "a last ceremony that is not a digest": (
+        '{"version":1,"open":{},"operators":{"O1":{"last":"X","requests":{},"subjects":{}}}}',
+        "not a SHA-256",
     ),
     "a subject without a time": (
         json.dumps({"version": 1, "open": {}, "operators": {"O1": {
@@ -89,7 +90,7 @@ DAMAGED = {
     "a digest in capitals": (
         json.dumps({"version": 1, "open": {}, "operators": {"O1": {
             "last": None, "requests": {}, "subjects": {"A1": {"sha256": "A" * 64, "iat": 1}}}}}),
-        "operators.O1.subjects.A1.sha256 is no SHA-256",
+        "operators.O1.subjects.A1.sha256 is not a SHA-256",
     ),
 }  # fmt: skip
 

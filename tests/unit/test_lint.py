@@ -205,7 +205,7 @@ TRUST = {
     "an operator that expires now": (trusting(operator(exp=NOW, nbf=NOW), SYS), []),
     "signing keys without strictness": (trusting(LOOSE, SYS), ["S015 1:11"]),
     "a damaged account": (trusting(ROOT, (A, ACCOUNT[1][:-4] + "AAAA"), SYS), ["S016 4:3"]),
-    "an account that is no text": (f"{trusting(ROOT, SYS)}", []),
+    "an account that is not text": (f"{trusting(ROOT, SYS)}", []),
     "an account under another key": (trusting(ROOT, (A, SYS[1]), SYS), ["S016 4:3"]),
     "an operator as an account": (trusting(ROOT, (A, ROOT.text), SYS), ["S016 4:3"]),
     "an account by another operator": (trusting(ROOT, (A, account(OTHER).text), SYS), ["S017 4:3"]),
@@ -418,7 +418,7 @@ def test_variables_that_double_are_looked_at_once(lint: Lint) -> None:
 def test_claims_that_are_no_users_are_no_account(lint: Lint) -> None:
     user = signed(ORDERS, U, "app", msgspec.structs.replace(User.new()))
     (found,) = lint(trusting(ROOT, (A, user.text), SYS))
-    assert found.text == "this is no account jwt: these are user claims; servers do not start"
+    assert found.text == "this is not an account jwt: these are user claims; servers do not start"
 
 
 def program(folder: Path, script: str) -> str:

@@ -100,13 +100,15 @@ def test_the_operator_alone_is_a_policy() -> None:
     ("text", "message"),
     [
         pytest.param("", 'operator is missing: write operator = "O…"', id="nothing"),
-        pytest.param("operator = 1", "operator is not text", id="an operator that is no text"),
-        pytest.param('operator = "OABC"', "operator is no public key", id="an operator that is no key"),
+        pytest.param("operator = 1", "operator is not text", id="an operator that is not text"),
+        pytest.param('operator = "OABC"', "operator is not a public key", id="an operator that is not a key"),
         pytest.param(f'operator = "{ACCOUNT}"', "operator is not the public key of an operator", id="a role"),
         pytest.param("operator = ", "policy.toml: invalid value", id="no TOML"),
-        pytest.param(FIRST + "tokns = []", "tokns is no key of a policy, did you mean tokens?", id="a slip"),
         pytest.param(
-            FIRST + "[sign]\noperators = []", "sign.operators is no key of a policy", id="a slip within"
+            FIRST + "tokns = []", "tokns is not a key of a policy, did you mean tokens?", id="a slip"
+        ),
+        pytest.param(
+            FIRST + "[sign]\noperators = []", "sign.operators is not a key of a policy", id="a slip within"
         ),
         pytest.param(FIRST + '[sign]\noperator = ["acount"]', 'sign.operator[0] is "acount"', id="a kind"),
         pytest.param(FIRST + "tokens = []", "tokens is not a list with something in it", id="an empty list"),
@@ -116,7 +118,7 @@ def test_the_operator_alone_is_a_policy() -> None:
             FIRST + "strict-signing-keys = 1", "strict-signing-keys is not true or false", id="a flag"
         ),
         pytest.param(
-            FIRST + '[validity.user]\nlongest = "1 month"', "validity.user.longest is no span", id="span"
+            FIRST + '[validity.user]\nlongest = "1 month"', "validity.user.longest is not a span", id="span"
         ),
         pytest.param(
             FIRST + "[validity.user]\nlongest = -5", "validity.user.longest is not a number", id="a bare span"
@@ -125,7 +127,7 @@ def test_the_operator_alone_is_a_policy() -> None:
             FIRST + '[validity.user]\nlongest = "1h"\nshortest = "2h"', "shortest is longer than", id="bounds"
         ),
         pytest.param(
-            FIRST + "[validity.users]", "validity.users is no key of a policy", id="a kind of validity"
+            FIRST + "[validity.users]", "validity.users is not a key of a policy", id="a kind of validity"
         ),
         pytest.param(
             FIRST + "[limits.account]\nconn = -1", "limits.account.conn is not a number", id="no limit"
@@ -141,9 +143,11 @@ def test_the_operator_alone_is_a_policy() -> None:
             FIRST + '[limits.user]\ndata = "9999999T"', "limits.user.data is not a number", id="huge"
         ),
         pytest.param(
-            FIRST + "[limits.user]\nconn = 1", "limits.user.conn is no key", id="a limit of accounts"
+            FIRST + "[limits.user]\nconn = 1", "limits.user.conn is not a key", id="a limit of accounts"
         ),
-        pytest.param(FIRST + '[subjects]\nreserved = ["a..b"]', "reserved[0] is no subject", id="a subject"),
+        pytest.param(
+            FIRST + '[subjects]\nreserved = ["a..b"]', "reserved[0] is not a subject", id="a subject"
+        ),
         pytest.param(
             FIRST + f'[named]\naccounts = ["{USER}"]', "named.accounts[0] is not the public key", id="key"
         ),
@@ -165,7 +169,7 @@ def test_the_operator_alone_is_a_policy() -> None:
         ),
         pytest.param(
             FIRST + '[attestation]\nroots = ["63:ec"]',
-            "attestation.roots[0] is no SHA-256 of a certificate's DER",
+            "attestation.roots[0] is not a SHA-256 of a certificate's DER",
             id="no digest",
         ),
         pytest.param(
@@ -181,8 +185,8 @@ def test_what_is_wrong_is_reported_with_its_place(text: str, message: str) -> No
 
 def test_all_that_is_wrong_is_reported_at_once() -> None:
     message = told("x = 1\n[names]\ny = 2\n")
-    assert message.startswith("policy.toml: x is no key of a policy")
-    assert "names.y is no key of a policy" in message
+    assert message.startswith("policy.toml: x is not a key of a policy")
+    assert "names.y is not a key of a policy" in message
     assert "operator is missing" in message
 
 

@@ -72,7 +72,7 @@ UNAUTHENTIC = {
     "signed by another server": ({"key": SoftwareKey(Role.SERVER, b"x" * 32)}, "by another key than that"),
     "another audience": ({"aud": "x"}, "the audience of the request is not"),
     "another account": ({"sub": str(ORDERS.public_key)}, "is for another account"),
-    "no user key": ({"body": {"user_nkey": AUTH}}, "is no user key"),
+    "no user key": ({"body": {"user_nkey": AUTH}}, "is not a user key"),
     "no validity": ({"exp": NOW}, "is valid for 0 s"),
     "a long validity": ({"exp": NOW + 61}, "is valid for 61 s"),
 }
@@ -221,7 +221,7 @@ def test_keys_that_deviate_from_the_accounts_on_servers_are_named() -> None:
     wrong = replace(KEYS, response=ORDERS)
     found = deviations(wrong, {AUTH: callout, str(ORDERS.public_key): account_of(Template(payload=9))})
     assert [line.replace(str(ORDERS.public_key), "ORDERS") for line in found] == [
-        "ORDERS, which signs answers, is no key of the account AUTH: servers ignore them",
+        "ORDERS, which signs answers, is not a key of the account AUTH: servers ignore them",
         f"the account AUTH has the curve key {authorization.xkey}, this service none",
         "the account AUTH does not allow its callout to place users in the account ORDERS",
         "servers do not enforce payload of the role clerk for logins by callout",

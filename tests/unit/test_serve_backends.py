@@ -110,7 +110,7 @@ def test_another_name_may_be_used_without_its_end() -> None:
         pytest.param(
             CertificateSettings(authorities=(DIGEST,)),
             "no certificate above CN=sensor7,O=Acme is a pinned authority",
-            id="the leaf is no authority",
+            id="the leaf is not an authority",
         ),
     ],
 )
@@ -203,8 +203,8 @@ def test_a_function_that_fails_refuses_and_its_error_is_not_shown(
 @pytest.mark.parametrize(
     ("function", "sentence"),
     [
-        ("deciders", "deciders is no function"),
-        ("deciders:no-name", "deciders:no-name is no function"),
+        ("deciders", "deciders is not a function"),
+        ("deciders:no-name", "deciders:no-name is not a function"),
         ("deciders:absent", "the module deciders has no function absent"),
         ("deciders:number", "the module deciders has no function number"),
         ("no.such:f", "the module no.such cannot be imported: No module named 'no'"),

@@ -86,7 +86,7 @@ def test_each_kind_of_backend_has_settings_of_its_own(tmp_path: Path) -> None:
         ),
         pytest.param(
             HEAD.replace("file:/etc", "/etc") + ACCOUNTS + BACKENDS + RULES,
-            "signing-key is no place of a key: write file:/path, env:NAME or pkcs11:…",
+            "signing-key is not a place of a key: write file:/path, env:NAME or pkcs11:…",
             id="no place of a key",
         ),
         pytest.param(
@@ -122,7 +122,7 @@ def test_each_kind_of_backend_has_settings_of_its_own(tmp_path: Path) -> None:
         ),
         pytest.param(
             HEAD + ACCOUNTS + BACKENDS + RULES.replace('"clerk"', '"boss"'),
-            'rules[0].role is "boss", which is no role of that account',
+            'rules[0].role is "boss", which is not a role of that account',
             id="role of a rule",
         ),
         pytest.param(
@@ -159,7 +159,7 @@ def test_each_kind_of_backend_has_settings_of_its_own(tmp_path: Path) -> None:
         pytest.param(
             CONFIGURATION_MODE
             + '[[rules]]\naccount = "ORDERS"\npermissions = { pub = { allow = ["a..b"] } }',
-            'rules[0].permissions.pub.allow has "a..b", which is no subject',
+            'rules[0].permissions.pub.allow has "a..b", which is not a subject',
             id="subject",
         ),
         pytest.param(

@@ -139,7 +139,7 @@ FORGED = token(OTHER_KEY)
         ),
         pytest.param(token(exp=NOW), "the token expired 2027-01-15 08:00:00 UTC", id="expired"),
         pytest.param(token(exp=None), 'the token is refused: Token is missing the "exp" claim', id="no exp"),
-        pytest.param(token(exp=True), "the token has no time exp", id="exp that is no number"),
+        pytest.param(token(exp=True), "the token has no time exp", id="exp that is not a number"),
         pytest.param(token(exp="never"), "the token has no time exp", id="exp that is text"),
         pytest.param(
             token(iat=NOW + 1), "the token is not valid before 2027-01-15 08:00:01 UTC", id="iat ahead"

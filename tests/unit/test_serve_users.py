@@ -106,7 +106,7 @@ WRONG = Login(user="ada", password="incorrect horse")
         pytest.param(Login(user="ada", password="correct horse\0"), None, id="NUL"),
         pytest.param(Login(user="ada", password="x" * 1025), None, id="too long"),
         pytest.param(Login(user="ada", password="\udcff"), None, id="no UTF-8"),
-        pytest.param(Login(user="\udcff", password="x"), None, id="a name that is no UTF-8"),
+        pytest.param(Login(user="\udcff", password="x"), None, id="a name that is not UTF-8"),
         pytest.param(Login(user="sensor", password="x"), None, id="a user without a password"),
         pytest.param(
             Login(nkey=str(KEY), nkey_verified=True), Identity(backend="staff", name="sensor"), id="nkey"
@@ -268,7 +268,7 @@ def test_a_file_that_is_not_there_is_reported_with_the_way_to_make_one(tmp_path:
         pytest.param('[a]\npasword = "x"', "a.pasword is not known", id="unknown member"),
         pytest.param(
             '[a]\npassword = "secret"',
-            "a.password is no argon2id hash: make it with seedless serve password",
+            "a.password is not an argon2id hash: make it with seedless serve password",
             id="a password itself",
         ),
         pytest.param(
@@ -283,7 +283,7 @@ def test_a_file_that_is_not_there_is_reported_with_the_way_to_make_one(tmp_path:
         ),
         pytest.param(
             f'[a]\npassword = "{HASH.replace("argon2id", "argon2i")}"',
-            "a.password is no argon2id hash: make it with seedless serve password",
+            "a.password is not an argon2id hash: make it with seedless serve password",
             id="another kind",
         ),
         pytest.param(

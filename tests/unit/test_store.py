@@ -384,7 +384,7 @@ def test_of_two_runs_that_make_one_store_the_second_is_refused(root: Path) -> No
     first, second = create_store(root, "OP"), create_store(root, "OP")
     first.put({(): operator_jwt()})
     before = files(root)
-    with pytest.raises(StoreError, match="has just been made"):
+    with pytest.raises(StoreError, match="was created meanwhile"):
         second.put(
             {(): signed(Claims(sub=str(OPERATOR.public_key), name="OP", body=Operator.new()), OPERATOR, 9)}
         )

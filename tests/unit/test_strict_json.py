@@ -75,7 +75,7 @@ def test_what_is_not_as_it_should_be_is_reported_with_its_place(text: str, sente
 def test_a_file_of_another_version_is_reported_as_such_before_its_members() -> None:
     with pytest.raises(BadClaims, match="it is of version 2, this program reads 1"):
         strict_json.require_version({"version": 2, "new": 1}, 1)
-    strict_json.require_version({"version": True}, 1)  # `read` reports that it is no integer
+    strict_json.require_version({"version": True}, 1)  # `read` reports that it is not an integer
 
 
 class Circle(msgspec.Struct, frozen=True, tag_field="kind", tag="circle"):
@@ -119,7 +119,8 @@ def test_a_tag_names_the_struct_of_a_union_and_text_becomes_other_values() -> No
         ),
         pytest.param(
             '[[shapes]]\nkind = "text"\nwords = ""\nafter = "x"',
-            "shapes[0].after is not a span of time, as 30s: 'x' is no span of time: write 12h, 30d, 6M, 1y",
+            "shapes[0].after is not a span of time, as 30s: "
+            "'x' is not a span of time: write 12h, 30d, 6M, 1y",
             id="not parsed",
         ),
         pytest.param(

@@ -129,7 +129,7 @@ CASES = {
         40,
         ["       seedless key register --all --token 'pkcs11:token=ACME'"],
     ),
-    "the program, which is no command": (
+    "the program, which is not a command": (
         "another version of seedless may read it, and a newer seedless 0.2.0 too",
         41,
         ["another version of seedless may read it,", "  and a newer seedless 0.2.0 too"],

@@ -75,7 +75,7 @@ def test_floats_have_the_formats_of_go(number: float, text: str) -> None:
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
 def test_what_is_no_number_has_no_format(number: float) -> None:
-    with pytest.raises(BadClaims, match="is no JSON number"):
+    with pytest.raises(BadClaims, match="is not a JSON number"):
         wire.go_number(number)
 
 

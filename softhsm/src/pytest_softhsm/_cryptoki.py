@@ -92,7 +92,7 @@ class Cryptoki:
     """Call the functions of one loaded module by name."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
-        """Read the function list of *library*; AttributeError if it is no PKCS#11 module."""
+        """Read the function list of *library*; AttributeError if it is not a PKCS#11 module."""
         get_function_list = library.C_GetFunctionList
         table = ctypes.POINTER(_POINTER)()
         get_function_list(ctypes.byref(table))
@@ -114,7 +114,7 @@ class Cryptoki:
         self.call("C_GetInfo", info)
         maker = info.raw[2:34].decode("utf-8", "replace").rstrip(" \0")  # behind a version of two bytes
         if not maker.startswith("SoftHSM"):
-            raise LookupError(f"the module is no SoftHSM, its maker is {maker!r}")
+            raise LookupError(f"the module is not a SoftHSM, its maker is {maker!r}")
 
     def is_initialised(self) -> bool:
         """Say whether somebody has called C_Initialize on this instance."""

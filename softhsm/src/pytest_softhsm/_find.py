@@ -42,7 +42,7 @@ _PACKAGES = (
 def find_module(named: str | None, root: Path = Path("/")) -> Path | None:
     """Return the PKCS#11 library: the *named* file, or the first that a package has put under *root*.
 
-    None if there is none. SoftHSMError if *named* is not there: a wrong setting is no missing package.
+    None if there is none. SoftHSMError if *named* is not there: a wrong setting is not a missing package.
     """
     if named:
         return _existing(named, "module", "SOFTHSM2_MODULE or softhsm_module")

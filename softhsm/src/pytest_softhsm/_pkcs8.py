@@ -50,7 +50,7 @@ def templates(data: bytes, *, label: str, id: bytes) -> list[dict[str, str]]:  #
     try:
         return _templates(data, label, id)
     except (IndexError, ValueError) as error:  # also what base64 raises
-        raise SoftHSMError("the file is no PKCS#8 private key", _CONVERT) from error
+        raise SoftHSMError("the file is not a PKCS#8 private key", _CONVERT) from error
 
 
 def _templates(data: bytes, label: str, id_: bytes) -> list[dict[str, str]]:

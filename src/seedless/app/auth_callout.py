@@ -141,9 +141,9 @@ def _curve_key(text: str | PublicKey) -> PublicKey:
     try:
         key = text if isinstance(text, PublicKey) else PublicKey.parse(text)
     except BadKey as error:
-        raise UsageError(f"{quoted(str(text))} is no curve key: {error.message}", hint) from error
+        raise UsageError(f"{quoted(str(text))} is not a curve key: {error.message}", hint) from error
     if key.role is not Role.CURVE:
-        raise UsageError(f"{key} is no curve key", hint)
+        raise UsageError(f"{key} is not a curve key", hint)
     return key
 
 

@@ -317,7 +317,7 @@ def compared(workspace: Workspace, *, offline: bool) -> tuple[CeremonyKeyState, 
     """Return the keys of the ceremonies that were held here, see `Ceremonies.inventory`."""
     known = reported_keys(_transcripts(workspace.root))
     if not known:
-        raise UsageError("no ceremony was held here", f"transcripts lie in {shown(workspace.root)}")
+        raise UsageError("no ceremony was held here", f"transcripts are in {shown(workspace.root)}")
     with open_tokens(workspace) as tokens:
         return tuple(_state(None if offline else tokens, key) for key in known)
 

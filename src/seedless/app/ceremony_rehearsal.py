@@ -102,7 +102,7 @@ def _temporary_token(module: Path | None, real: Iterable[PublicKey]) -> Iterator
     softhsm = module or softhsm_module()
     if softhsm is None:
         raise UsageError(
-            "SoftHSM is not where it usually lies", "install it, or name its module with --softhsm"
+            "SoftHSM is in none of its usual places", "install it, or name its module with --softhsm"
         )
     with (
         tempfile.TemporaryDirectory(prefix="seedless-rehearsal-") as folder,
@@ -115,7 +115,7 @@ def require_softhsm(info: TokenInfo) -> None:
     """Raise `UsageError` for a token that is not SoftHSM's: a rehearsal would initialise a real device."""
     if not info.model.startswith("SoftHSM"):
         raise UsageError(
-            f"{info.where} is no token of SoftHSM, and a rehearsal touches no other",
+            f"{info.where} is not a token of SoftHSM, and a rehearsal touches no other",
             "name SoftHSM's module with --softhsm",
         )
 

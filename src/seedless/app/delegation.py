@@ -135,7 +135,7 @@ class DelegatedKey:
         key, now = self._key, self._clock()
         if key is None or now >= self.until:
             raise Refused(
-                f"the delegation of {self.public_key} has ended", "seedless delegate add makes another"
+                f"the delegation of {self.public_key} has ended", "seedless delegate add creates another"
             )
         if claims.nats.type == "user":
             # `exp` 0 means forever. A user that outlives the delegation would be cut off when the key is
@@ -181,7 +181,7 @@ def _signed(message: bytes) -> _SignedClaims:
             return _SIGNED.decode(base64url.decode(payload.decode("ascii"), "the claims"))
     except (msgspec.MsgspecError, SeedlessError, UnicodeDecodeError):
         pass
-    raise Refused("a delegated key signs users only, and this is no jwt")
+    raise Refused("a delegated key signs users only, and this is not a jwt")
 
 
 class Delegations:
@@ -401,7 +401,7 @@ class Delegations:
     def _recorded(self, key: str) -> RecordedDelegation:
         found = delegation.load(self._workspace.root).get(key)
         if found is None:
-            raise UsageError(f"{quoted(key)} is no delegated key", "seedless delegate list shows them")
+            raise UsageError(f"{quoted(key)} is not a delegated key", "seedless delegate list shows them")
         return found
 
     def account_name(self, account: str) -> str:
@@ -508,7 +508,7 @@ def read_key(workspace: Workspace, path: str | Path) -> DelegatedKey:
         recorded = msgspec.json.decode(head, type=_FileHead)
         key = parse_key(text)
     except (SeedlessError, msgspec.MsgspecError, RecursionError, StopIteration):
-        raise StoreError(f"{shown(path)} is no file with a delegated key") from None
+        raise StoreError(f"{shown(path)} is not a file with a delegated key") from None
     known = RecordedDelegation(
         public_key=key.public_key, account=recorded.account, role=recorded.role, at=0, until=recorded.until,
         file=str(path),
@@ -543,7 +543,7 @@ def _scope(account: Claims[Account], role: str) -> Scope:
     entry = entry_of(account, role)
     if not isinstance(entry, Scope) or not entry.role or is_delegated(entry):
         raise UsageError(
-            f"{quoted(role)} is no role of account {shown(account.name)}",
+            f"{quoted(role)} is not a role of account {shown(account.name)}",
             f"create one: seedless account signing-key add -a {shown(account.name)} --role NAME",
         )
     return entry
@@ -563,7 +563,7 @@ def _named(
     entry = next((listed for listed in account.body.signing_keys if signing_key(listed) == key), None)
     if entry is None or not is_delegated(entry):
         raise UsageError(
-            f"{quoted(key)} is no delegated key of account {shown(account.name)}",
+            f"{quoted(key)} is not a delegated key of account {shown(account.name)}",
             "seedless delegate list shows them",
         )
     # Its end is recorded nowhere: only --now removes it.

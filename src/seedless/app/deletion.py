@@ -125,7 +125,7 @@ def _refuse_needed(workspace: Workspace, jwt: Jwt[object], *, force: bool) -> tu
         )
     if workspace.store.managed and not force:
         raise UsageError(
-            f"the operator {shown(workspace.store.operator)} is somebody else's, who may need the "
+            f"the operator {shown(workspace.store.operator)} belongs to somebody else, who may need the "
             "account's keys to end what it uses",
             "give --force to delete it here",
         )

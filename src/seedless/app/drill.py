@@ -232,7 +232,7 @@ class _Loss:
             for key in lost
             if key != claims.sub
         ]
-        # The identity is no signing key, which is what a rotation replaces.
+        # The identity is not a signing key, which is what a rotation replaces.
         commands += [
             f"seedless account edit {shown(account.claims.name)} --issuer {signer}"
             for account in self.accounts

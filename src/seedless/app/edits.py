@@ -286,7 +286,7 @@ def _require_one_source(claims: Claims[Any], scope: Scope | None, issuer: Public
         raise UsageError(
             f"user {name} has no permissions and limits of its own: they come from the scope "
             f"{shown(scope.role or scope.key)}",
-            "edit that scope, or sign with a key that is no scope: --issuer KEY",
+            "edit that scope, or sign with a key that is not a scope: --issuer KEY",
         )
     if scope is None and nothing:
         raise UsageError(

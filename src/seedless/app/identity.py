@@ -228,7 +228,9 @@ def _account(workspace: Workspace, operator: Jwt[Operator], source: Store, name:
     """Yield the account *name* of *source*, signed by *operator*, unless that has been done."""
     jwt: Jwt[Account] | None = source.get(name)
     if jwt is None:
-        raise StoreError(f"account {quoted(name)} of {shown(source.operator)} has just gone", "try again")
+        raise StoreError(
+            f"account {quoted(name)} of {shown(source.operator)} was removed meanwhile", "try again"
+        )
     before = workspace.store.get(name)
     if before is not None and before.claims.sub != jwt.claims.sub:
         mine = shown(workspace.store.operator)

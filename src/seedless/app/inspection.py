@@ -95,7 +95,7 @@ def _compared(before: _Side | None, after: _Side, names: Mapping[str, str]) -> t
 
 
 def _stored(workspace: Workspace, subject: str) -> _Side | None:
-    """Return what the store has for *subject*; raise `BadClaims` when that is no key."""
+    """Return what the store has for *subject*; raise `BadClaims` when that is not a key."""
     try:
         key = PublicKey.parse(subject)
     except SeedlessError as error:

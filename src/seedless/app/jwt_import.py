@@ -187,7 +187,7 @@ def import_account(
         return _placed(workspace, (own_name,), given, before, around, lambda _: as_it_is)
     if not (is_signed_by_us or given.issuer == PublicKey.parse(given.claims.sub) or force):
         raise UsageError(
-            f"account {quoted(given.claims.name)} is signed by {given.issuer}, which is no key of "
+            f"account {quoted(given.claims.name)} is signed by {given.issuer}, which is not a key of "
             f"operator {quoted(parent.claims.name)}",
             "give --force to sign it here",
         )
@@ -277,7 +277,7 @@ def _account_of(workspace: Workspace, user: Jwt[User]) -> Jwt[Account]:
         )
     if not may_issue(found.claims, str(user.issuer), user.claims):
         raise UsageError(
-            f"user {quoted(user.claims.name)} is issued by {user.issuer}, which is no key of account "
+            f"user {quoted(user.claims.name)} is issued by {user.issuer}, which is not a key of account "
             f"{quoted(found.claims.name)}",
             "servers would refuse it: have it issued by a key that the account has now",
         )

@@ -145,7 +145,7 @@ def names_for(workspace: Workspace, given: Mapping[str, Any], *, account: str | 
     """
 
     def name(text: str, account: str | None) -> str:
-        # A name that is no key, or a store that is not there, is left to whoever takes it.
+        # A name that is not a key, or a store that is not there, is left to whoever takes it.
         with contextlib.suppress(SeedlessError):
             address = workspace.store.find(PublicKey.parse(text))
             if address and (len(address) == 1 or account in {None, address[0]}):

@@ -40,7 +40,7 @@ class NatsContext(msgspec.Struct, frozen=True, kw_only=True):
     def write(self, *, replaces: bool = False) -> None:
         """Write it, and creds that are missing (0600); raise `UsageError` for one that exists."""
         if self.path.exists() and not replaces:
-            raise UsageError(f"there is {shown(self.path)} already", "--overwrite takes its place")
+            raise UsageError(f"there is {shown(self.path)} already", "--overwrite replaces it")
         creds = {} if self.creds is None else {Path(self.members["creds"]): self.creds}
         atomic.write({self.path: self.text} | creds)
 

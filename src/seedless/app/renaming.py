@@ -86,7 +86,7 @@ def rename_user(workspace: Workspace, account: str, old: str, new: str) -> Previ
     parent = workspace.account(account)
     before = stored(workspace, (account, old))
     if new == old:
-        raise UsageError(f"user {shown(old)} is called so already", "give another name")
+        raise UsageError(f"user {shown(old)} has this name already", "give another name")
     gone = StoreWrite((account, old), None, before, f"renamed to {new}")
     done = _user_left(workspace, before, (account, new))
     steps = () if done else (_user_change(workspace, parent, before, new),)

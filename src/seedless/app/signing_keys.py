@@ -114,7 +114,7 @@ def _signing_key(text: str, role: Role) -> PublicKey:
         key = PublicKey.parse(text)
     except BadKey as error:
         hint = f"give a public key, {role.value}…, or {GENERATE}"
-        raise UsageError(f"{quoted(text)} is no signing key: {error.message}", hint) from error
+        raise UsageError(f"{quoted(text)} is not a signing key: {error.message}", hint) from error
     if key.role is not role:
         raise UsageError(
             f"{key} is the key of an {key.role.name.lower()}, not of an {role.name.lower()}",
@@ -314,7 +314,8 @@ def with_keys(
         if key not in entries:
             there = ", ".join(entries) or "none"
             raise UsageError(
-                f"{quoted(key)} is no signing key of {body.kind} {shown(claims.name)}", f"there are: {there}"
+                f"{quoted(key)} is not a signing key of {body.kind} {shown(claims.name)}",
+                f"there are: {there}",
             )
         del entries[key]
     for entry in added:
@@ -346,7 +347,8 @@ def entry_of(claims: Claims[Any], wanted: str) -> Scope | str:
             return entry
     named = [entry.role or entry.key if isinstance(entry, Scope) else entry for entry in entries]
     raise UsageError(
-        f"{quoted(wanted)} is no signing key of {claims.body.kind} {shown(claims.name)}, nor the role of one",
+        f"{quoted(wanted)} is not a signing key of {claims.body.kind} {shown(claims.name)}, "
+        "nor the role of one",
         f"there are: {', '.join(map(shown, named)) or 'none'}",
     )
 

@@ -386,7 +386,7 @@ class OpenTokens:
         """
         uri = KeyUri.parse(text)
         token = self._open(uri.token_part, is_ours=True)
-        keys = [key for key in token.keys() if uri.object in {None, key.label} and uri.id in {None, key.id}]  # noqa: SIM118 - a token is no dict
+        keys = [key for key in token.keys() if uri.object in {None, key.label} and uri.id in {None, key.id}]  # noqa: SIM118 - a token is not a dict
         found = [(key.raw, key.id) for key in keys if key.raw is not None]
         if len(found) != 1:
             raise NoKey(
@@ -429,7 +429,7 @@ class OpenTokens:
             raise NoKey(
                 f"{public_key} is the key of an {entry.role.name.lower()} in the inventory, "
                 f"{entry.public_key}, and a key has one role",
-                "make a new key for the other role",
+                "create a new key for the other role",
             )
 
     def require_attested(self, *public_keys: PublicKey) -> None:

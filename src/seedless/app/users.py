@@ -86,7 +86,7 @@ class Users:
         store = self._workspace.store
         accounts = [account for account in store.children() if user in store.children(account)]
         if not accounts:
-            with contextlib.suppress(BadKey):  # a name that is no key
+            with contextlib.suppress(BadKey):  # a name that is not a key
                 accounts = [*(store.find(PublicKey.parse(user)) or ())[:-1]]
         if not accounts:
             raise UsageError(
@@ -235,7 +235,7 @@ def _software_key(public_key: PublicKey | str | None, *, on_token: bool) -> Soft
     """Return a new key for a creds file, or None where the user's key is given or created on a token."""
     if on_token and public_key:
         raise UsageError(
-            "a key is given or made on a token, not both", "leave out --on-token or --public-key"
+            "a key is given or created on a token, not both", "leave out --on-token or --public-key"
         )
     return None if on_token or public_key else SoftwareKey.generate(Role.USER)
 

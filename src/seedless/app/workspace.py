@@ -471,7 +471,7 @@ class Workspace:
         return found
 
     def account_with_key(self, text: str) -> Jwt[Account] | None:
-        """Return the account whose public key *text* is; None where it is no key, or none can be read."""
+        """Return the account whose public key *text* is; None where it is not a key, or none can be read."""
         return next((account for account in self.readable_accounts() if account.claims.sub == text), None)
 
     def user(self, account: str, name: str) -> Jwt[User]:
@@ -529,7 +529,7 @@ class Workspace:
         for name in self.store.children(*address):
             try:
                 jwt = self.store.get(*address, name)
-                found.append((name, jwt or StoreError("has just gone")))
+                found.append((name, jwt or StoreError("was removed meanwhile")))
             except SeedlessError as error:
                 found.append((name, error))
         return found

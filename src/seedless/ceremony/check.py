@@ -344,7 +344,7 @@ def recompute(request_data: bytes, result_data: bytes) -> Recomputation:
 
     What is judged and shown may change with the version of this program: a difference is no proof of forgery.
 
-    Raise `Refused`, or what reading raises, for what is no request or no whole result.
+    Raise `Refused`, or what reading raises, for what is not a request or no whole result.
     """
     request, result_read = parse(request_data), results.parse(result_data)
     if result_read.receipts is None:

@@ -138,7 +138,8 @@ def require_root(text: str) -> None:
     """Raise `UsageError` unless *text* is the digest of a root, as a policy has it."""
     if not is_digest(text):
         raise UsageError(
-            f"{quoted(text)} is no SHA-256 of a certificate", "openssl x509 -in FILE -outform DER | sha256sum"
+            f"{quoted(text)} is not a SHA-256 of a certificate",
+            "openssl x509 -in FILE -outform DER | sha256sum",
         )
 
 
@@ -159,7 +160,9 @@ def policy_text(
     all_keys = list(made)
     operator = next((key for key in all_keys if key.public_key.role is Role.OPERATOR), None)
     if operator is None:
-        raise UsageError("there is no operator key that a policy could pin", "make one: --key operator:NAME")
+        raise UsageError(
+            "there is no operator key that a policy could pin", "create one: --key operator:NAME"
+        )
     serials = sorted(
         {str(key.driver_report["serial"]) for key in all_keys if key.driver_report.get("serial")}
     )

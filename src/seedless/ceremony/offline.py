@@ -326,7 +326,7 @@ class _OpenCeremony:
 
     def create(self, keys: Sequence[NewKey]) -> Mapping[NewKey, PublicKey]:
         """Refuse: a request is signed as it is."""
-        raise UsageError(f"a ceremony makes no key: {keys[0].name}", "ceremony keygen makes keys")
+        raise UsageError(f"a ceremony creates no key: {keys[0].name}", "ceremony keygen creates keys")
 
     def sign(self, drafts: Iterable[Draft[object]]) -> Iterator[Jwt[object]]:
         """Yield the jwt of each draft: out of the transcript, or signed after its intent is on disk."""

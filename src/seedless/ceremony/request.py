@@ -226,7 +226,7 @@ def _require_receipts(request: CeremonyRequest) -> None:
             raise UsageError(error.message, error.hint) from error
         expected = statements.sha256_of(request.previous) if request.previous else ""
         if found.claims.aud != statements.RECEIPT or found.claims.sub != expected:
-            raise UsageError(f"{where} is no receipt of request.previous", "prepare it again")
+            raise UsageError(f"{where} is not a receipt of request.previous", "prepare it again")
 
 
 def _require_one_operator(request: CeremonyRequest) -> None:

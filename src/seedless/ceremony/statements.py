@@ -59,13 +59,15 @@ def ceremony_draft(
 def read_ceremony_jwt(text: object, where: str) -> Jwt[Generic]:
     """Read and verify a generic jwt; raise `Refused` that names the place *where*."""
     if not isinstance(text, str):
-        raise Refused(f"{where} is not a jwt", "this is no document of a ceremony")
+        raise Refused(f"{where} is not a jwt", "this is not a document of a ceremony")
     try:
         found = jwts.read_strict(text)
     except SeedlessError as error:
         raise Refused(f"{where}: {error.message}", error.hint) from error
     if not isinstance(found.claims.body, Generic):
-        raise Refused(f"{where} holds {found.claims.body.kind} claims", "this is no document of a ceremony")
+        raise Refused(
+            f"{where} holds {found.claims.body.kind} claims", "this is not a document of a ceremony"
+        )
     return found
 
 
@@ -155,7 +157,7 @@ def witness_problem(key: PublicKey, expected: Witnesses | None, signers: Collect
     if key.raw in signers:
         return f"{key} signs in this ceremony or is a key of the operator, and cannot witness it"
     if key.raw not in {PublicKey.parse(item).raw for item in (expected.keys if expected else ())}:
-        return f"{key} is no witness of the policy"
+        return f"{key} is not a witness of the policy"
     return ""
 
 

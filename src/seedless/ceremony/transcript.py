@@ -370,7 +370,7 @@ def _opened(so_far: CeremonyProgress, entry: TranscriptEntry, place: str) -> Non
         raise Refused(f"{place}.at is not between the preparation of the request and its expiry")
     for number, name in enumerate(entry["present"]):
         if not isinstance(name, str):
-            raise Refused(f"{place}.present[{number}] is no name")
+            raise Refused(f"{place}.present[{number}] is not a name")
         documents.require_plain(name, f"{place}.present[{number}]")
     documents.require_plain(entry["tool"], f"{place}.tool")
     so_far.opened = entry

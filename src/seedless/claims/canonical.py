@@ -113,7 +113,7 @@ def well_typed(payload: Payload[Any]) -> Payload[Any]:
         return Payload(**{name: getattr(head, name) for name in Standard.__struct_fields__}, nats=body)
     if type(body) not in _TYPED:
         raise UsageError(
-            f"a {type(body).__name__} is no body of claims", "give an Operator, Account, User, …"
+            f"a {type(body).__name__} is not a body of claims", "give an Operator, Account, User, …"
         )
     fitted: Payload[Any] = _unchanged(payload) or _fitted(payload, PAYLOADS[body.kind])
     return fitted
@@ -164,7 +164,7 @@ def _require_url(url: str) -> None:
     path = "nats.account_server_url"
     if not is_url(url):
         raise BadClaims(
-            f"{path}: {url!a:.200} is no URL", "write nats://host:4222 or https://host/jwt/v1", path=path
+            f"{path}: {url!a:.200} is not a URL", "write nats://host:4222 or https://host/jwt/v1", path=path
         )
 
 
@@ -202,7 +202,7 @@ def _export(export: Export, index: int) -> Export:
         latency = msgspec.structs.replace(export.service_latency, sampling="headers")
         return msgspec.structs.replace(export, service_latency=latency)
     path = f"nats.exports[{index}].service_latency.sampling"
-    raise BadClaims(f"{path}: {sampling} is no percentage", "write 1 to 100, or headers", path=path)
+    raise BadClaims(f"{path}: {sampling} is not a percentage", "write 1 to 100, or headers", path=path)
 
 
 def _is_percentage(latency: ServiceLatency) -> bool:

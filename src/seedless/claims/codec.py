@@ -124,7 +124,7 @@ def standard(payload: Payload[object]) -> Standard:
 def jti(payload: Payload[Any]) -> str:
     """Return the id of *payload*: base32 of the SHA-512/256 of its registered claims without `jti`.
 
-    The body is not covered (nats-io/jwt v2.8.2, claims.go `hash`): it is no content hash.
+    The body is not covered (nats-io/jwt v2.8.2, claims.go `hash`): it is not a content hash.
     """
     digest = _sha512_256().copy()
     head = Standard(

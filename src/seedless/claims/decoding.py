@@ -261,7 +261,7 @@ def require_scope_kind(scope: dict[str, Any], path: str) -> None:
     kind = scope.get("kind")
     if kind != "user_scope":
         raise BadClaims(
-            f"{path}.kind: {kind!s:.40} is no kind of scope", "write user_scope", path=f"{path}.kind"
+            f"{path}.kind: {kind!s:.40} is not a kind of scope", "write user_scope", path=f"{path}.kind"
         )
 
 

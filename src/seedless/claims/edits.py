@@ -278,7 +278,7 @@ def steps_of(path: str) -> tuple[Step, ...]:
     """Return the names and indexes of *path*; raise `UsageError` when it is none."""
     steps, rest = _path(path)
     if rest or not steps:
-        raise UsageError(f"{quoted(path)} is no path of a member", "as in limits.conn or exports[0].name")
+        raise UsageError(f"{quoted(path)} is not a path of a member", "as in limits.conn or exports[0].name")
     return steps
 
 

@@ -104,11 +104,11 @@ class JetStreamPermissions(msgspec.Struct, frozen=True, kw_only=True):
         prefix = self.inbox_prefix.removesuffix(".>")
         if not is_subject(prefix) or has_wildcard(prefix):
             raise UsageError(
-                f'"{prefix}" is no inbox prefix', "write a subject without wildcards: _INBOX_app"
+                f'"{prefix}" is not an inbox prefix', "write a subject without wildcards: _INBOX_app"
             )
         # Claims contain subjects alone: reviews and rules would take what is subscribed besides for an inbox.
         if not is_inbox(f"{prefix}.>"):
-            reason = f'"{prefix}" is no inbox prefix: it neither begins with _ nor contains "inbox"'
+            reason = f'"{prefix}" is not an inbox prefix: it neither begins with _ nor contains "inbox"'
             raise UsageError(reason, "give the client a prefix of its own: _INBOX_app")
         return f"{prefix}.>"
 
@@ -218,24 +218,24 @@ def parse(kind: Kind, text: str, domain: str = "") -> JetStreamPermission:
         )
         raise UsageError(reason, f"write STREAM:SUBJECT, as in {name or 'ORDERS'}:orders.>")
     if kind == "manage" and colon:
-        raise UsageError(f'"{text}" is no name of a stream', hint)
+        raise UsageError(f'"{text}" is not a name of a stream', hint)
     if not is_name(name) or (kind in _STREAM and not _is_bucket(name)):
         what = "bucket" if kind in _STREAM else "stream"
-        raise UsageError(f'"{name}" is no name of a {what}', hint)
+        raise UsageError(f'"{name}" is not a name of a {what}', hint)
     if kind == "consume" and colon and not is_name(detail):
-        raise UsageError(f'"{detail}" is no name of a consumer', hint)
+        raise UsageError(f'"{detail}" is not a name of a consumer', hint)
     if kind in _STREAM and detail not in {"read", "write"}:
         raise UsageError(f'"{detail}" is neither read nor write', hint)
     if kind == "publish":
         _require_published(detail, hint)
     if domain and not is_name(domain):
-        raise UsageError(f'"{domain}" is no name of a JetStream domain', "write one token, as in hub")
+        raise UsageError(f'"{domain}" is not a name of a JetStream domain', "write one token, as in hub")
     return JetStreamPermission(kind, name, detail, domain)
 
 
 def _require_published(subject: str, hint: str) -> None:
     if not is_subject(subject):
-        raise UsageError(f'"{subject}" is no subject', hint)
+        raise UsageError(f'"{subject}" is not a subject', hint)
     # A stream of such a subject has no acks, for the same reason.
     if overlap(subject, f"{_API}.>"):
         reason = f'"{subject}" would also permit requests to JetStream, which manage every stream'

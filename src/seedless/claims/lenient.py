@@ -382,7 +382,7 @@ def _nothing(kind: inspect.Type, old: object, path: str) -> object:
         raise BadClaims(f"{path}: expected a type, found null", "write stream or service", path=path)
     if isinstance(kind, inspect.StructType) and kind.cls in {Import, Export}:
         raise BadClaims(
-            f"{path}: null is no import or export",
+            f"{path}: null is not an import or export",
             "servers refuse the account; sign it without",
             path=path,
             rule="null-entry",

@@ -183,7 +183,7 @@ def _filled_entry(entry: str, filler: Filler, most: int, *, strict: bool) -> lis
     found = calls(entry)
     for call in found:
         if not call.function:
-            return f"{call.text} is no function that servers know"
+            return f"{call.text} is not a function that servers know"
         if strict and not filler.values(call):
             return f"there is no tag for {call.text}"
     values = [filler.values(call) for call in found]
@@ -197,7 +197,7 @@ def _filled_entry(entry: str, filler: Filler, most: int, *, strict: bool) -> lis
         if is_subject(subject):
             made.append(subject)
         elif strict:
-            return f"{subject!r} is no subject"
+            return f"{subject!r} is not a subject"
     return made
 
 

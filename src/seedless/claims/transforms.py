@@ -17,7 +17,7 @@ of all.
   token.
 - A number beyond the wildcards drops the mapping. 0 and less do not, where the source has any, be it `>`:
   they mean the first token of the subject.
-- Other numbers have 32 bits. Those of partitions may be 0 and less, which is no number of partitions.
+- Other numbers have 32 bits. Those of partitions may be 0 and less, which is not a number of partitions.
 - Source and target end in `>` both, or neither. A target has no `*`.
 - The rest that the weights leave keeps the source as its subject, unless the source is a target itself: then
   servers drop the rest. That can only be where the source has no `*`, since no target has one: `a.$1` is
@@ -154,7 +154,7 @@ def _unfit(source: str, target: str) -> str:
 def _malformed(tokens: Sequence[str]) -> str:
     """Return what makes *tokens* no target, whatever the source is, or nothing."""
     if "" in tokens or ">" in tokens[:-1]:
-        return "is no subject"
+        return "is not a subject"
     if "*" in tokens:
         return "has a wildcard *: write $1, $2, …"
     if any(_BAD & set(token) for token in tokens if not _has_braces(token)):
@@ -180,7 +180,7 @@ def _transform(token: str) -> Transform | str | None:
     for name, pattern in _CALLS.items():
         if call := re.search(pattern, token):
             return _call(name, re.split(_COMMA, call[1]))
-    return f"{token!r} is no function that servers know"
+    return f"{token!r} is not a function that servers know"
 
 
 def _call(name: str, arguments: list[str]) -> Transform | str:

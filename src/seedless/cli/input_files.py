@@ -48,7 +48,9 @@ def read_input(name: str) -> str:
         raise UsageError(f"cannot read {shown(name)}: {reason}", "name a file that can be read") from error
     except ValueError as error:
         if not isinstance(error, UnicodeDecodeError):  # a NUL, or a character that no file can be named with
-            raise UsageError(f"{shown(name)} is no name of a file", "name a file that can be read") from None
+            raise UsageError(
+                f"{shown(name)} is not a name of a file", "name a file that can be read"
+            ) from None
         raise UsageError(f"{shown(name)} is not text", "give a jwt, creds or claims") from None
     _refuse_document(name, text)
     return text

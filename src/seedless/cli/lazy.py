@@ -109,7 +109,7 @@ class LazyGroup(click.Group):
 
     def packaged(self) -> dict[str, LazyGroup]:
         """Return the groups that are packages: importing one imports none of its commands."""
-        from importlib.util import find_spec  # only for a word that is no command
+        from importlib.util import find_spec  # only for a word that is not a command
 
         modules = {name: f"{self.package}.{module}" for name, (module, _) in self.table.items()}
         found = {
@@ -133,7 +133,7 @@ def alike(word: str, names: Iterable[str]) -> list[str]:
 
 
 def unknown_command(ctx: click.Context, args: list[str], meant: list[str]) -> UsageError:
-    """Return the error about the first of *args*, which is no command of the group of *ctx*.
+    """Return the error about the first of *args*, which is not a command of the group of *ctx*.
 
     Where one command is *meant*, the hint is that command with the other *args*. One of another group is
     written out, as in `seedless account revoke`. For a command of nsc it is the one that does the same here.

@@ -46,7 +46,7 @@ def time_range(text: str) -> TimeRange:
     """Read a daily span of time, `08:00:00-18:00:00`; whether servers can read it is a rule's business."""
     start, dash, end = (part.strip() for part in text.partition("-"))
     if not (start and dash and end) or "-" in end:
-        raise ValueError(f"{quoted(text)} is no span of a day: write 08:00:00-18:00:00")
+        raise ValueError(f"{quoted(text)} is not a span of a day: write 08:00:00-18:00:00")
     return TimeRange(start=start, end=end)
 
 

@@ -116,7 +116,7 @@ def key(role: Role) -> Value:
         try:
             parsed = PublicKey.parse(text)
         except BadKey as error:
-            raise InvalidValue(f"{shown_value(value)} is no public key: {error.message}") from error
+            raise InvalidValue(f"{shown_value(value)} is not a public key: {error.message}") from error
         if parsed.role is not role:
             raise InvalidValue(f"{shown_value(value)} is not the key of an {role.name.lower()}")
         return text  # a key has one spelling
@@ -249,7 +249,7 @@ def _sampling(value: Any) -> int | str:  # noqa: ANN401 - what a file holds
     if value == "headers":
         return "headers"
     if not _is_whole(value) or not 1 <= value <= 100:  # noqa: PLR2004 - percent
-        raise InvalidValue(f"{shown_value(value)} is no percentage: write 1 to 100, or headers")
+        raise InvalidValue(f"{shown_value(value)} is not a percentage: write 1 to 100, or headers")
     return int(value)
 
 

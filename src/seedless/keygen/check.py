@@ -136,7 +136,7 @@ def _require_receipts(so_far: KeygenProgress, texts: Sequence[str]) -> None:
 def recompute_keygen(request: bytes, result: bytes) -> Recomputation:
     """Compute the ceremony of *request* anew, all of it but the signatures, and compare it with *result*.
 
-    Raise `Refused`, or what reading raises, for what is no request or no whole result.
+    Raise `Refused`, or what reading raises, for what is not a request or no whole result.
     """
     asked, read = key_request.parse(request), transcript.parse(result, RESULT_FORMAT)
     if read.receipts is None:

@@ -263,7 +263,7 @@ def _require_texts(specification: KeySpecification, where: str) -> None:
     for number, root in enumerate(specification.attestation_roots):
         if not is_digest(root):
             raise UsageError(
-                f"{where}.attestation_roots[{number}] is no SHA-256 of a certificate",
+                f"{where}.attestation_roots[{number}] is not a SHA-256 of a certificate",
                 "openssl x509 -in FILE -outform DER | sha256sum",
             )
     if any(key.attested for key in specification.keys) != bool(specification.attestation_roots):

@@ -173,7 +173,7 @@ def _shared(run: KeygenRun) -> RecoveryRecord:
     if data is not None:
         return records.parse(data, str(run.folder / RECORD_NAME))
     if run.share is None:
-        raise Refused("nobody makes shares here", "recoverable keys are created at a terminal")
+        raise Refused("no shares are created here", "recoverable keys are created at a terminal")
     return run.share()
 
 

@@ -91,7 +91,7 @@ def s005_nkey_is_a_user_key(server: ServerConfiguration) -> Iterator[Finding]:
     for entry, role in expected:
         member = entry.find("nkey")
         if member is not None and _role(text_of(member) or "") is not role:
-            text = f"this nkey is no {role.name.lower()}'s public key: servers do not start"
+            text = f"this nkey is not a {role.name.lower()}'s public key: servers do not start"
             yield error("S005", str(member.place), text, "a user's is U…, an account's A…")
 
 
@@ -111,7 +111,7 @@ def s006_no_seed_is_here(server: ServerConfiguration) -> Iterator[Finding]:
                 "S006",
                 str(SourcePlace(name, line, column)),
                 message,
-                "make a new key, and name its public key",
+                "create a new key, and name its public key",
             )
 
 
@@ -219,8 +219,8 @@ def _sentinel_problem(server: ServerConfiguration, text: str) -> str:
     try:
         body = jwt.read(text).claims.body
     except SeedlessError:
-        return "is no jwt"
-    return "" if isinstance(body, User) and body.bearer_token else "is no bearer jwt of a user"
+        return "is not a jwt"
+    return "" if isinstance(body, User) and body.bearer_token else "is not a bearer jwt of a user"
 
 
 def _open_logins(server: ServerConfiguration) -> Iterator[tuple[ConfiguredLogin, str]]:

@@ -314,7 +314,7 @@ class Files:
             raise StoreError(
                 f"there is no file {shown(path)}", "servers look beside the file that includes it"
             )
-        # Servers read bytes. What is no UTF-8 is found where it matters, with its place, and not by
+        # Servers read bytes. What is not UTF-8 is found where it matters, with its place, and not by
         # refusing the file.
         return data.decode("utf-8", "surrogateescape")
 

@@ -217,7 +217,7 @@ def _preload(root: Map) -> Iterator[ConfiguredJwt]:
     for entry in entries.each() if entries else ():
         text = text_of(entry)
         if text is None:
-            yield ConfiguredJwt(entry.key, entry.place, None, "its value is no text")
+            yield ConfiguredJwt(entry.key, entry.place, None, "its value is not text")
         else:
             yield _configured_jwt(entry.key, text, entry.place, None)
 

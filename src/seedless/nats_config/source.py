@@ -141,7 +141,7 @@ class Source:
         stray = _NO_TEXT.search(text)
         if stray:
             what = "a zero character" if stray[0] == "\0" else "half of a surrogate pair"
-            self.refuse(f"{what} is here", "this is no text file", at=stray.start())
+            self.refuse(f"{what} is here", "this is not a text file", at=stray.start())
 
     def place(self, at: int | None = None) -> SourcePlace:
         """Return the place of the offset *at*, by default of what is next."""
@@ -318,7 +318,7 @@ def _integer(source: Source, digits: str, suffix: str, start: int) -> int:
     letter, rest = suffix[0], suffix[1:]
     if rest not in {"", "b", "i", "ib"}:
         source.refuse(
-            f"{suffix} is no suffix of a number",
+            f"{suffix} is not a suffix of a number",
             "servers would leave the value out: write kb, mb or gb",
             at=start,
         )

@@ -31,7 +31,7 @@ def s012_operator_can_be_read(server: ServerConfiguration) -> Iterator[Finding]:
     """
     for configured in server.operators:
         if configured.jwt is None:
-            text = f"this is no operator jwt: {configured.problem}; servers do not start"
+            text = f"this is not an operator jwt: {configured.problem}; servers do not start"
             yield error("S012", str(configured.place), text, _AGAIN)
 
 
@@ -81,11 +81,11 @@ def s016_preload_can_be_read(server: ServerConfiguration) -> Iterator[Finding]:
     """
     for configured in server.preload:
         if configured.jwt is None:
-            text = f"this is no account jwt: {configured.problem}; servers do not start"
+            text = f"this is not an account jwt: {configured.problem}; servers do not start"
             yield error("S016", str(configured.place), text, _AGAIN)
         elif not isinstance(configured.jwt.claims.body, Account):
             kind = configured.jwt.claims.body.kind
-            text = f"this is no account jwt: these are {kind} claims; servers do not start"
+            text = f"this is not an account jwt: these are {kind} claims; servers do not start"
             yield error("S016", str(configured.place), text, _AGAIN)
         elif configured.jwt.claims.sub != configured.key:
             sub = configured.jwt.claims.sub

@@ -215,7 +215,7 @@ def _prepared(
 
 
 def require_module(path: Path) -> None:
-    """Load the file at *path*; raise `ModuleError` if it is no PKCS#11 module."""
+    """Load the file at *path*; raise `ModuleError` if it is not a PKCS#11 module."""
     try:
         library = ctypes.CDLL(str(path))
     except OSError as error:

@@ -132,7 +132,7 @@ def require_fits(size: int, info: TokenInfo, what: str = "the message") -> None:
 
 _YUBICO = r"^Yubico"
 
-# ykcs11 makes keys for the security officer alone, whose PIN is the management key; to a user it answers
+# ykcs11 creates keys for the security officer alone, whose PIN is the management key; to a user it answers
 # `User type invalid`.
 _PIV_KEY = (
     "create a key with ykman piv keys generate -a ED25519 {slot} public.pem, "

@@ -69,7 +69,7 @@ def require_makes_keys(module: Module, info: TokenInfo) -> None:
     """Raise `TokenError` if another program creates keys on this family of devices; name a free slot."""
     if info.quirks.make:
         raise TokenError(
-            f"{info.where} makes no keys for its user through PKCS#11: it is a {info.quirks.family}",
+            f"{info.where} creates no keys for its user through PKCS#11: it is a {info.quirks.family}",
             how_to_create(module, info),
         )
 
@@ -187,7 +187,7 @@ def require_stays(pair: KeyPair) -> None:
     key = pair.key
     if key.attributes.can_leave:
         raise TokenError(
-            f"the token made the key {key.named} so that its seed can leave, against what was asked",
+            f"the token created the key {key.named} so that its seed can leave, against what was asked",
             "this token does not keep keys; use another",
         )
     if key.raw is None:
@@ -259,7 +259,7 @@ def _require_right(
     if not proves_key(session, raw, pair, public, numbers, challenge("imported key", coming.random(32))):
         raise TokenError(
             f"the imported key {pair.key.named} on {where} gave a wrong signature",
-            "its driver does not take a seed of 32 bytes as CKA_VALUE: make a new key on the token",
+            "its driver does not take a seed of 32 bytes as CKA_VALUE: create a new key on the token",
         )
 
 

@@ -80,7 +80,7 @@ class KeyAttributes(msgspec.Struct, frozen=True, kw_only=True):
 class Key(msgspec.Struct, frozen=True, kw_only=True):
     """A private key on a token, with the public half that goes with it.
 
-    `raw` is the 32 bytes of the public key, None if the token shows none or the key is no Ed25519 key.
+    `raw` is the 32 bytes of the public key, None if the token shows none or the key is not an Ed25519 key.
     `key_type` is "ed25519", or the token's name for another kind. `id` is CKA_ID.
     """
 

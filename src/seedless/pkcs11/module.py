@@ -2,7 +2,7 @@
 
 The binding would call C_Initialize without locking and then release the GIL in every call: two threads crash
 SoftHSM and get wrong signatures from a YubiKey's driver. A module that cannot lock is used by one thread at a
-time. Refused: a file that is no PKCS#11 module, a module that another part of this program has initialised
+time. Refused: a file that is not a PKCS#11 module, a module that another part of this program has initialised
 (with arguments that cannot be read, and its C_Finalize would end our sessions), and use after a fork. A
 driver that has lost its device is initialised again, when no thread of ours is inside it: before C_Finalize
 the driver lock closes and waits for the threads inside, because a driver that is shut down under a call

@@ -71,7 +71,7 @@ _CAUSES: dict[str, _Cause] = {
     "ObjectHandleInvalid": _Cause("the key is gone, or somebody logged out", _AGAIN, NoKey),
     "KeyHandleInvalid": _Cause("the key is gone, or somebody logged out", _AGAIN, NoKey),
     "NoSuchKey": _Cause("the key was not found, which does not prove that it is absent", _AGAIN, NoKey),
-    "KeyTypeInconsistent": _Cause("the key is no Ed25519 key"),
+    "KeyTypeInconsistent": _Cause("the key is not an Ed25519 key"),
     "KeySizeRange": _Cause("the key has a size that the token does not take"),
     "MechanismInvalid": _Cause(
         "it does not know this mechanism", "Ed25519 requires CKM_EDDSA: see seedless token show"
@@ -148,7 +148,7 @@ _NAMES: dict[int, str] = {
 }
 _CAUSES["ActionProhibited"] = _Cause("the object may not be changed or deleted")
 _CAUSES["CurveNotSupported"] = _Cause("it does not know the curve Ed25519")
-_CAUSES["KeyFunctionNotPermitted"] = _Cause("the key is not allowed to sign", "make a key with CKA_SIGN")
+_CAUSES["KeyFunctionNotPermitted"] = _Cause("the key is not allowed to sign", "create a key with CKA_SIGN")
 _CAUSES["CryptokiNotInitialized"] = _Cause(
     "another part of this program has shut the driver down", "start the program again"
 )

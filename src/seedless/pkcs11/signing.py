@@ -115,7 +115,8 @@ def sign_with(session: TokenSession, raw: Session, pair: KeyPair, message: bytes
     key, functions, handle = pair.key, session.module.functions, handle_of(raw)
     if key.attributes.sign is False:
         raise TokenError(
-            f"the key {key.named} on {session.info.where} is not allowed to sign", "make a key with CKA_SIGN"
+            f"the key {key.named} on {session.info.where} is not allowed to sign",
+            "create a key with CKA_SIGN",
         )
     # Before the first call of several: the observer counts the time of all of them, and asks for a touch
     # after half a second.

@@ -82,7 +82,7 @@ class Reading:
             if name not in names:
                 near = difflib.get_close_matches(name, names, n=1)
                 meant = f", did you mean {near[0]}?" if near else f": there are {', '.join(names)}"
-                self.errors.append(f"{_join(place, name)} is no key of a policy{meant}")
+                self.errors.append(f"{_join(place, name)} is not a key of a policy{meant}")
 
     def table(self, place: str, value: object, names: Sequence[str]) -> dict[str, object]:
         """Return those members of the table *value* that are *names*."""
@@ -200,14 +200,14 @@ def _seconds(value: object, parse: Callable[[str], int]) -> int:
     try:
         return parse(value)
     except ValueError as error:
-        raise InvalidValue(f"is no span: {error}") from error
+        raise InvalidValue(f"is not a span: {error}") from error
 
 
 def subject(value: object) -> str:
     """Return a subject, with or without wildcards."""
     words = text(value)
     if not all(words.split(".")) or any(mark.isspace() for mark in words):
-        raise InvalidValue(f"is no subject: {quoted(words)}")
+        raise InvalidValue(f"is not a subject: {quoted(words)}")
     return words
 
 
@@ -216,7 +216,7 @@ def digest(value: object) -> str:
     words = text(value)
     if not _SHA256.fullmatch(words):
         raise InvalidValue(
-            f"is no SHA-256 of a certificate's DER, 64 hex digits in lower case: {quoted(words)}"
+            f"is not a SHA-256 of a certificate's DER, 64 hex digits in lower case: {quoted(words)}"
         )
     return words
 
@@ -242,7 +242,7 @@ def public_key(*roles: Role) -> Check[str]:
         try:
             key = PublicKey.parse(words)
         except BadKey as error:
-            raise InvalidValue(f"is no public key: {error.message}") from error
+            raise InvalidValue(f"is not a public key: {error.message}") from error
         if key.role not in roles:
             raise InvalidValue(f"is not the public key of an {wanted}")
         return words

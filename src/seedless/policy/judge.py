@@ -182,17 +182,17 @@ def of_canonical(data: bytes) -> Policy:
     try:
         values = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise StoreError("this is no policy as a transcript holds it: no JSON", _CHANGED) from error
+        raise StoreError("this is not a policy as a transcript holds it: no JSON", _CHANGED) from error
     if not isinstance(values, dict):
-        raise StoreError("this is no policy as a transcript holds it: no object", _CHANGED)
+        raise StoreError("this is not a policy as a transcript holds it: no object", _CHANGED)
     try:
         policy = _of_values(values)
     except StoreError as error:
-        raise StoreError(f"this is no valid policy: {error.message}", _CHANGED) from error
+        raise StoreError(f"this is not a valid policy: {error.message}", _CHANGED) from error
     # One spelling for each policy: its digest is on paper, and another text of the same meaning would
     # have another.
     if policy.canonical != data:
-        raise StoreError("this is no policy as a transcript holds it: another spelling", _CHANGED)
+        raise StoreError("this is not a policy as a transcript holds it: another spelling", _CHANGED)
     return policy
 
 

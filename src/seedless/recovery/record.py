@@ -208,7 +208,7 @@ def parse(data: bytes, what: str = "the record") -> RecoveryRecord:
 def _require_share(share: ShareRecord, where: str) -> None:
     documents.require_plain(share.holder, f"{where}.holder")
     if not _DIGEST.fullmatch(share.sha256):
-        raise UsageError(f"{where}.sha256 is no SHA-256 in hexadecimal", _AGAIN)
+        raise UsageError(f"{where}.sha256 is not a SHA-256 in hexadecimal", _AGAIN)
 
 
 def _key(members: _KeyMembers, where: str) -> KeyRecord:

@@ -174,14 +174,14 @@ def _require_content(content: RestoreContent, known: RecoveryRecord) -> None:
     listed = {str(key.public_key) for key in known.keys}
     for number, key in enumerate(content.keys):
         if key.public_key not in listed:
-            raise Refused(f"transcript.content.keys[{number}] is no key of the record")
+            raise Refused(f"transcript.content.keys[{number}] is not a key of the record")
 
 
 def _require_shares(shares: Sequence[UsedShare], known: RecoveryRecord) -> None:
     digests = {share.number: share.sha256 for share in known.shares}
     for number, share in enumerate(shares):
         if digests.get(share.number) != share.sha256:
-            raise Refused(f"transcript.content.shares[{number}] is no share of the record")
+            raise Refused(f"transcript.content.shares[{number}] is not a share of the record")
     if len({share.number for share in shares}) != len(shares) or len(shares) != known.threshold:
         raise Refused(f"transcript.content.shares are not {known.threshold} shares, each of another number")
 

@@ -49,7 +49,7 @@ def load(path: Path) -> dict[str, DeletedAccount]:
     if data is None:
         return {}
     try:
-        # It is no part of what is signed: without it only the sentence that an account has come back is
+        # It is not a part of what is signed: without it only the sentence that an account has come back is
         # lost.
         return msgspec.json.decode(data, type=dict[str, DeletedAccount])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

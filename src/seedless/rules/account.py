@@ -114,7 +114,7 @@ def c056_scopes_have_account_keys(statement: Statement[Account], _: Context) -> 
     for index, entry in enumerate(statement.claims.body.signing_keys):
         if isinstance(entry, Scope) and not is_key(entry.key, Role.ACCOUNT):
             path = f"{at('nats.signing_keys', index)}.key"
-            yield error("C056", path, f"{cited(entry.key)} is no account's public key", "give one, A…")
+            yield error("C056", path, f"{cited(entry.key)} is not an account's public key", "give one, A…")
 
 
 def c057_signing_keys_are_account_keys(statement: Statement[Account], _: Context) -> Iterator[Finding]:
@@ -125,7 +125,7 @@ def c057_signing_keys_are_account_keys(statement: Statement[Account], _: Context
     for index, entry in enumerate(statement.claims.body.signing_keys):
         if not isinstance(entry, Scope) and not is_key(entry, Role.ACCOUNT):
             path = at("nats.signing_keys", index)
-            yield error("C057", path, f"{cited(entry)} is no account's public key", "give one, A…")
+            yield error("C057", path, f"{cited(entry)} is not an account's public key", "give one, A…")
 
 
 # types.go:36-52, for accounts and exports alike.
@@ -160,7 +160,7 @@ def c060_info_url_is_a_url(statement: Statement[Account], _: Context) -> Iterato
     """
     for path, _description, text in described(statement.claims.body):
         if text and not _has_scheme_and_host(text):
-            yield error("C060", f"{path}.info_url", f"{cited(text)} is no URL", "write https://host/path")
+            yield error("C060", f"{path}.info_url", f"{cited(text)} is not a URL", "write https://host/path")
 
 
 def _has_scheme_and_host(text: str) -> bool:
@@ -278,7 +278,7 @@ def c067_callout_users_are_users(statement: Statement[Account], _: Context) -> I
     for index, key in enumerate(statement.claims.body.authorization.auth_users):
         if not is_key(key, Role.USER):
             path = at(f"{_AUTHORIZATION}.auth_users", index)
-            yield error("C067", path, f"{cited(key)} is no user's public key", "give one, U…")
+            yield error("C067", path, f"{cited(key)} is not a user's public key", "give one, U…")
 
 
 # account_claims.go:210-234. One finding for each `*`, as there.
@@ -302,7 +302,7 @@ def c069_callout_accounts_are_accounts(statement: Statement[Account], _: Context
     for index, key in enumerate(statement.claims.body.authorization.allowed_accounts):
         if key != _EVERY_ACCOUNT and not is_key(key, Role.ACCOUNT):
             path = at(f"{_AUTHORIZATION}.allowed_accounts", index)
-            yield error("C069", path, f"{cited(key)} is no account's public key", "give one, A…, or *")
+            yield error("C069", path, f"{cited(key)} is not an account's public key", "give one, A…, or *")
 
 
 # account_claims.go:210-234. The library compares the prefix after masking its low bits; keys here have
@@ -314,7 +314,7 @@ def c070_callout_key_is_a_curve_key(statement: Statement[Account], _: Context) -
     """
     key = statement.claims.body.authorization.xkey
     if key and not is_key(key, Role.CURVE):
-        text = f"{cited(key)} is no public curve key"
+        text = f"{cited(key)} is not a public curve key"
         yield error("C070", f"{_AUTHORIZATION}.xkey", text, "give one, X…")
 
 
@@ -329,7 +329,7 @@ def c071_trace_destination_is_a_subject(statement: Statement[Account], _: Contex
         return
     tokens = trace.dest.split(".")
     if "" in tokens or " " in trace.dest:
-        yield error("C071", f"{_TRACE}.dest", f"{cited(trace.dest)} is no subject", "write one, as traces")
+        yield error("C071", f"{_TRACE}.dest", f"{cited(trace.dest)} is not a subject", "write one, as traces")
 
 
 def c072_trace_destination_is_one_subject(statement: Statement[Account], _: Context) -> Iterator[Finding]:
@@ -351,7 +351,7 @@ def c073_trace_sampling_is_a_percentage(statement: Statement[Account], _: Contex
     """
     trace = statement.claims.body.trace
     if trace and not 0 <= trace.sampling <= _ALL:
-        yield error("C073", f"{_TRACE}.sampling", f"{trace.sampling} is no percentage", "write 1 to 100")
+        yield error("C073", f"{_TRACE}.sampling", f"{trace.sampling} is not a percentage", "write 1 to 100")
 
 
 def _mappings(statement: Statement[Account]) -> Iterator[tuple[str, str, tuple[WeightedMapping, ...]]]:

@@ -140,7 +140,7 @@ def c010_issuer_account_is_an_account(statement: Statement[object], _: Context) 
         named.append(("nats", statement.claims.body.issuer_account))
     for path, key in named:
         if key and not is_key(key, Role.ACCOUNT):
-            text = f"{cited(key)} is no account's public key"
+            text = f"{cited(key)} is not an account's public key"
             yield error("C010", f"{path}.issuer_account", text, "give the account's identity, A…")
 
 

@@ -38,7 +38,7 @@ def c038_service_response_is_known(statement: Statement[Account], _: Context) ->
     """
     for path, export in exports(statement.claims):
         if export.type == "service" and export.response_type not in _RESPONSES:
-            text = f"{cited(export.response_type)} is no response type"
+            text = f"{cited(export.response_type)} is not a response type"
             yield error("C038", f"{path}.response_type", text, "write Singleton, Stream or Chunked")
 
 
@@ -82,7 +82,7 @@ def c042_latency_sampling_is_a_percentage(statement: Statement[Account], _: Cont
         sampling = export.service_latency.sampling if export.service_latency else "headers"
         if sampling != "headers" and not 0 <= sampling <= _MOST_SAMPLING:  # 0 is read as headers
             place = f"{path}.service_latency.sampling"
-            yield error("C042", place, f"{sampling} is no percentage", "write 1 to 100, or headers")
+            yield error("C042", place, f"{sampling} is not a percentage", "write 1 to 100, or headers")
 
 
 def c043_latency_results_have_one_subject(statement: Statement[Account], _: Context) -> Iterator[Finding]:

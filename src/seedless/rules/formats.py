@@ -63,7 +63,7 @@ def is_time_of_day(text: str) -> bool:
 
 
 def second_of_day(text: str) -> float | None:
-    """Return how many seconds after midnight the time *text* is, or None if it is no time of day."""
+    """Return how many seconds after midnight the time *text* is, or None if it is not a time of day."""
     match = re.fullmatch(_TIME, text)
     if match is None:
         return None

@@ -153,13 +153,15 @@ def c032_activation_is_readable(statement: Statement[Account], _: Context) -> It
     """
     for path, _item, activation in tokens(statement.claims.body):
         if activation is None:
-            yield error("C032", path, "is no activation jwt that can be read", "ask the exporting account")
+            yield error(
+                "C032", path, "is not an activation jwt that can be read", "ask the exporting account"
+            )
 
 
 def c033_activation_is_by_the_exporter(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """An activation is issued by the account that is imported from, or in its name.
 
-    Permission by anybody else is no permission.
+    Permission by anybody else is not a permission.
     """
     for path, item, activation in tokens(statement.claims.body):
         if activation is None:
@@ -172,7 +174,7 @@ def c033_activation_is_by_the_exporter(statement: Statement[Account], _: Context
 def c034_activation_is_for_this_account(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """An activation is for the account that has it.
 
-    Permission for one account is no permission for another.
+    Permission for one account is not a permission for another.
     """
     for path, _item, activation in tokens(statement.claims.body):
         if activation is not None and activation.claims.sub != statement.claims.sub:

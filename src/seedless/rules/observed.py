@@ -126,7 +126,7 @@ def c105_connection_types_are_known(statement: Statement[Any], _: Context) -> It
                 rest = (
                     "it is ignored" if len(unknown) < len(types) else "none is left, and logins are refused"
                 )
-                text = f"{cited(kind)} is no connection type: {rest}"
+                text = f"{cited(kind)} is not a connection type: {rest}"
                 place = at(f"{path}.allowed_connection_types", index)
                 yield error("C105", place, text, f"one of {', '.join(sorted(_CONNECTIONS))}")
 
@@ -145,7 +145,7 @@ def c106_tags_are_in_lower_case(statement: Statement[Any], _: Context) -> Iterat
             yield warning("C106", at("nats.tags", index), text, "write it in lower case")
 
 
-# A revocation of what is no key never matches. Servers and library take it.
+# A revocation of what is not a key never matches. Servers and library take it.
 def c107_revocations_name_keys(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """Revocations of an account name users, those of an export accounts, or everyone (`*`).
 
@@ -158,7 +158,7 @@ def c107_revocations_name_keys(statement: Statement[Account], _: Context) -> Ite
     for path, revocations, role in lists:
         for key in revocations:
             if key != _EVERYONE and not is_key(key, role):
-                text = f"{cited(key)} is no {role.name.lower()}'s public key: it revokes nothing"
+                text = f"{cited(key)} is not a {role.name.lower()}'s public key: it revokes nothing"
                 yield warning("C107", join(path, key), text, f"give one, {role.value}…, or *")
 
 
@@ -169,7 +169,7 @@ def c108_import_is_from_an_account(statement: Statement[Account], _: Context) ->
     """
     for index, item in enumerate(statement.claims.body.imports):
         if item.account and not is_key(item.account, Role.ACCOUNT):
-            text = f"{cited(item.account)} is no account's public key"
+            text = f"{cited(item.account)} is not an account's public key"
             yield warning("C108", f"{at('nats.imports', index)}.account", text, "give one, A…")
 
 

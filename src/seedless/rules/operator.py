@@ -32,7 +32,7 @@ def c011_account_server_is_a_url(statement: Statement[Operator], _: Context) -> 
     """
     text = statement.claims.body.account_server_url
     if text and _parsed(text) is None:
-        yield error("C011", _SERVER_URL, f"{cited(text)} is no URL", "write nats://host:4222")
+        yield error("C011", _SERVER_URL, f"{cited(text)} is not a URL", "write nats://host:4222")
 
 
 def c012_account_server_has_a_scheme(statement: Statement[Operator], _: Context) -> Iterator[Finding]:
@@ -53,7 +53,7 @@ def c013_service_is_a_url(statement: Statement[Operator], _: Context) -> Iterato
     """
     for path, text, found in _services(statement):
         if found is None:
-            yield error("C013", path, f"{cited(text)} is no URL", _SERVICE_HINT)
+            yield error("C013", path, f"{cited(text)} is not a URL", _SERVICE_HINT)
 
 
 def c014_service_has_no_credentials(statement: Statement[Operator], _: Context) -> Iterator[Finding]:
@@ -85,7 +85,7 @@ def c016_service_scheme_is_of_nats(statement: Statement[Operator], _: Context) -
     """
     for path, text, found in _services(statement):
         if found and not (found.has_user or found.path) and found.scheme not in _SERVICE_SCHEMES:
-            yield error("C016", path, f"{cited(text)} is no URL of a NATS server", _SERVICE_HINT)
+            yield error("C016", path, f"{cited(text)} is not a URL of a NATS server", _SERVICE_HINT)
 
 
 def c017_signing_keys_are_operator_keys(statement: Statement[Operator], _: Context) -> Iterator[Finding]:
@@ -96,7 +96,7 @@ def c017_signing_keys_are_operator_keys(statement: Statement[Operator], _: Conte
     for index, key in enumerate(statement.claims.body.signing_keys):
         if not is_key(key, Role.OPERATOR):
             path = at("nats.signing_keys", index)
-            yield error("C017", path, f"{cited(key)} is no operator's public key", "give one, O…")
+            yield error("C017", path, f"{cited(key)} is not an operator's public key", "give one, O…")
 
 
 # operator_claims.go. That it is an account of this operator is not looked at there: T004.
@@ -107,7 +107,9 @@ def c018_system_account_is_an_account(statement: Statement[Operator], _: Context
     """
     key = statement.claims.body.system_account
     if key and not is_key(key, Role.ACCOUNT):
-        yield error("C018", "nats.system_account", f"{cited(key)} is no account's public key", "give one, A…")
+        yield error(
+            "C018", "nats.system_account", f"{cited(key)} is not an account's public key", "give one, A…"
+        )
 
 
 # operator_claims.go:51-69. A server that is older than this version does not start.
@@ -131,7 +133,10 @@ def c020_version_is_numbers(statement: Statement[Operator], _: Context) -> Itera
     bad = [cited(part) for part, value in parts if value is None]
     if bad:
         yield error(
-            "C020", _VERSION, f"{cited(text)} has a part that is no number: {', '.join(bad)}", "write 2.10.0"
+            "C020",
+            _VERSION,
+            f"{cited(text)} has a part that is not a number: {', '.join(bad)}",
+            "write 2.10.0",
         )
 
 

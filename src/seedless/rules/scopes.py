@@ -55,9 +55,8 @@ def c109_template_functions_exist(statement: Statement[Account], _: Context) -> 
         for place, text in _entries(path, template):
             for call in calls(text):
                 if not call.function:
-                    message = (
-                        f"{cited(call.text)} is no function that servers know: they refuse every user of it"
-                    )
+                    message = f"{cited(call.text)} is not a function that servers know"
+                    message += ": they refuse every user of it"
                     yield error("C109", place, message, f"write {FUNCTIONS}")
             if has_stray_braces(text):
                 message = f"{cited(text)} has braces that are no template"
@@ -87,7 +86,7 @@ def c110_account_fills_its_scopes(statement: Statement[Account], _: Context) -> 
 # server/auth.go: an entry of allow that does not come out as a subject is dropped; if none is left, `deny
 # >` is added. An entry of deny fails the login.
 def c111_no_queue_beside_templates(statement: Statement[Account], _: Context) -> Iterator[Finding]:
-    """A list of a scope that has a template has no entry that names a queue, nor one that is no subject.
+    """A list of a scope that has a template has no entry that names a queue, nor one that is not a subject.
 
     Servers drop such an entry from allow, and for one in deny they refuse every user of the scope.
     """
@@ -97,7 +96,7 @@ def c111_no_queue_beside_templates(statement: Statement[Account], _: Context) ->
                 continue
             for index, text in enumerate(entries):
                 if not is_subject(_emptied(text)):
-                    message = f"{cited(text)} is no subject, and a template is in the same list"
+                    message = f"{cited(text)} is not a subject, and a template is in the same list"
                     where = at(f"{path}.{place}", index)
                     yield error("C111", where, message, "name no queue there, or use no template")
 
@@ -133,12 +132,12 @@ def c114_scope_has_networks_and_times(statement: Statement[Account], _: Context)
         for index, text in enumerate(template.src):
             if not is_network(text):
                 where = at(f"{path}.src", index)
-                yield error("C114", where, f"{cited(text)} is no network", "write 10.0.0.0/8")
+                yield error("C114", where, f"{cited(text)} is not a network", "write 10.0.0.0/8")
         for index, span in enumerate(template.times):
             for name, text in (("start", span.start), ("end", span.end)):
                 if not is_time_of_day(text):
                     where = f"{at(f'{path}.times', index)}.{name}"
-                    yield error("C114", where, f"{cited(text)} is no time of day", "write 08:00:00")
+                    yield error("C114", where, f"{cited(text)} is not a time of day", "write 08:00:00")
         if not is_time_zone(template.times_location):
             text = f"{cited(template.times_location)} is not in the zone database of this machine"
             yield error("C114", f"{path}.times_location", text, "write Europe/Berlin; or install tzdata")
@@ -156,7 +155,7 @@ def c115_scope_names_subjects(statement: Statement[Account], _: Context) -> Iter
                 words = text.split(" ", 1 if place.startswith("sub") else 0)
                 if not all(map(is_subject, words)):
                     where = at(f"{path}.{place}", index)
-                    yield error("C115", where, f"{cited(text)} is no subject", "write one, as orders.>")
+                    yield error("C115", where, f"{cited(text)} is not a subject", "write one, as orders.>")
 
 
 # Several tags of one name make a product, of which servers take 4,096 at most.

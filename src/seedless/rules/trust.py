@@ -43,7 +43,7 @@ def t001_issuer_is_the_operator(
         yield warning("T001", "iss", text, "send it to the operator, who runs: seedless import account FILE")
         return
     strict = operator.body.strict_signing_key_usage and statement.issuer == operator.sub
-    text = f"{statement.issuer} is no key that operator {cited(operator.name)} signs accounts with"
+    text = f"{statement.issuer} is not a key that operator {cited(operator.name)} signs accounts with"
     if strict:
         text += ": it is strict, and requires a signing key"
     yield error("T001", "iss", text, "sign with the operator's key or one of its signing keys")
@@ -194,9 +194,8 @@ def t011_permission_is_by_a_key_of_the_exporter(
     for path, item, activation in tokens(statement.claims.body):
         exporter = _account(context, item.account)
         if exporter and activation and not may_issue(exporter, str(activation.issuer), activation.claims):
-            text = (
-                f"the activation is by {activation.issuer}, which is no key of account {cited(exporter.name)}"
-            )
+            account = cited(exporter.name)
+            text = f"the activation is by {activation.issuer}, which is not a key of account {account}"
             yield warning("T011", path, text, "ask that account for another")
 
 

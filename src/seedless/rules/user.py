@@ -28,7 +28,7 @@ def c074_source_is_a_network(statement: Statement[User], _: Context) -> Iterator
     """
     for index, text in enumerate(statement.claims.body.src):
         if not is_network(text):
-            yield error("C074", at("nats.src", index), f"{cited(text)} is no network", "write 10.0.0.0/8")
+            yield error("C074", at("nats.src", index), f"{cited(text)} is not a network", "write 10.0.0.0/8")
 
 
 def c075_time_range_has_a_start(statement: Statement[User], _: Context) -> Iterator[Finding]:
@@ -51,7 +51,7 @@ def c076_start_is_a_time(statement: Statement[User], _: Context) -> Iterator[Fin
     for index, span in enumerate(statement.claims.body.times):
         if span.start and not is_time_of_day(span.start):
             path = f"{at('nats.times', index)}.start"
-            yield error("C076", path, f"{cited(span.start)} is no time of day", _TIME_HINT)
+            yield error("C076", path, f"{cited(span.start)} is not a time of day", _TIME_HINT)
 
 
 def c077_time_range_has_an_end(statement: Statement[User], _: Context) -> Iterator[Finding]:
@@ -72,7 +72,7 @@ def c078_end_is_a_time(statement: Statement[User], _: Context) -> Iterator[Findi
     for index, span in enumerate(statement.claims.body.times):
         if span.end and not is_time_of_day(span.end):
             path = f"{at('nats.times', index)}.end"
-            yield error("C078", path, f"{cited(span.end)} is no time of day", _TIME_HINT)
+            yield error("C078", path, f"{cited(span.end)} is not a time of day", _TIME_HINT)
 
 
 # user_claims.go:53-57. By time.LoadLocation: names of files, so with their case, and by the zone database
@@ -108,7 +108,7 @@ def c081_callout_request_is_for_a_user(
     """
     key = statement.claims.body.user_nkey
     if key and not is_key(key, Role.USER):
-        yield error("C081", "nats.user_nkey", f"{cited(key)} is no user's public key", "give one, U…")
+        yield error("C081", "nats.user_nkey", f"{cited(key)} is not a user's public key", "give one, U…")
 
 
 def c082_callout_answer_is_for_a_user(
@@ -120,7 +120,7 @@ def c082_callout_answer_is_for_a_user(
     """
     if not is_key(statement.claims.sub, Role.USER):
         yield error(
-            "C082", "sub", f"{cited(statement.claims.sub)} is no user's public key", "take the request's"
+            "C082", "sub", f"{cited(statement.claims.sub)} is not a user's public key", "take the request's"
         )
 
 
@@ -169,7 +169,7 @@ def c086_callout_answer_is_for_an_account(
     """
     key = statement.claims.body.issuer_account
     if key and not is_key(key, Role.ACCOUNT):
-        text = f"{cited(key)} is no account's public key"
+        text = f"{cited(key)} is not an account's public key"
         yield error("C086", "nats.issuer_account", text, "give the account's identity, A…")
 
 

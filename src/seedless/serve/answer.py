@@ -113,8 +113,8 @@ def configuration_keys(
 ) -> AnswerKeys:
     """Return the keys of a callout in configuration mode: *issuer* for users of *accounts*, by name.
 
-    Raise `UsageError` for an issuer that is no account key, and if users would be placed in the account of
-    the callout: they could subscribe to the requests, which contain passwords.
+    Raise `UsageError` for an issuer that is not an account key, and if users would be placed in the account
+    of the callout: they could subscribe to the requests, which contain passwords.
     """
     _require_account_key(issuer)
     users: dict[tuple[str, str | None], UserKey] = {}
@@ -163,7 +163,9 @@ def operator_keys(
 
 def _require_account_key(signer: Signer) -> None:
     if signer.public_key.role is not Role.ACCOUNT:
-        raise UsageError(f"{signer.public_key} is no account key, and nothing else signs users or answers")
+        raise UsageError(
+            f"{signer.public_key} is not an account key, and nothing else signs users or answers"
+        )
 
 
 def _require_other(account: str, callout_account: str) -> None:
@@ -191,7 +193,7 @@ def deviations(keys: AnswerKeys, accounts: Mapping[str, Jwt[Account]]) -> list[s
 def _callout_deviations(keys: AnswerKeys, callout: Jwt[Account]) -> Iterator[str]:
     name, response = brief(callout.claims.name), str(keys.response.public_key)
     if response not in keys_of(callout):
-        yield f"{response}, which signs answers, is no key of the account {name}: servers ignore them"
+        yield f"{response}, which signs answers, is not a key of the account {name}: servers ignore them"
     xkey = callout.claims.body.authorization.xkey
     if xkey != keys.curve_key:
         own = keys.curve_key or "none"
@@ -205,7 +207,7 @@ def _callout_deviations(keys: AnswerKeys, callout: Jwt[Account]) -> Iterator[str
 def _key_deviations(key: UserKey, account: Jwt[Account]) -> Iterator[str]:
     name, text = brief(account.claims.name), str(key.signer.public_key)
     if text not in keys_of(account):
-        yield f"{text} is no signing key of the account {name}: servers refuse its users"
+        yield f"{text} is not a signing key of the account {name}: servers refuse its users"
         return
     scope = key.scope_in(account)
     role = None if scope is None else scope.role

@@ -117,7 +117,7 @@ def _key_source(text: str) -> KeySource:
         return KeySource("pkcs11", text)
     if not colon or not place or "\0" in place or kind not in {"file", "env"}:
         # Never quoted: it may be a seed.
-        raise InvalidValue("is no place of a key: write file:/path, env:NAME or pkcs11:…")
+        raise InvalidValue("is not a place of a key: write file:/path, env:NAME or pkcs11:…")
     return KeySource("file" if kind == "file" else "env", place)
 
 
@@ -268,7 +268,7 @@ class CalloutConfig(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
                 raise InvalidValue(f"is {quoted(rule.account)}, which is not among accounts", "account")
             keys = self.accounts[rule.account]
             if rule.role and "{{" not in rule.role and rule.role not in keys.roles:
-                raise InvalidValue(f"is {quoted(rule.role)}, which is no role of that account", "role")
+                raise InvalidValue(f"is {quoted(rule.role)}, which is not a role of that account", "role")
             if rule.permissions is not None and self.mode == "operator" and keys.signing_key is None:
                 raise InvalidValue("are given, and the account has no signing-key", "permissions")
 
@@ -277,7 +277,7 @@ def _require_account_key(text: str, place: str) -> None:
     try:
         is_account = PublicKey.parse(text).role is Role.ACCOUNT
     except BadKey as error:
-        raise InvalidValue(f"is no public key: {error.message}", place) from error
+        raise InvalidValue(f"is not a public key: {error.message}", place) from error
     if not is_account:
         raise InvalidValue("is not the public key of an account", place)
 
@@ -286,7 +286,7 @@ def require_address(listen: str) -> None:
     """Raise `InvalidValue` unless *listen* is empty, or `host:port`."""
     host, _, port = listen.rpartition(":")
     if listen and (not host or not port.isdecimal()):
-        raise InvalidValue("is no address: write host:port, as 127.0.0.1:9100", "listen")
+        raise InvalidValue("is not an address: write host:port, as 127.0.0.1:9100", "listen")
 
 
 def delegated_roles(accounts: Mapping[str, AccountKeys]) -> tuple[tuple[str, str], ...]:

@@ -210,7 +210,7 @@ def _stranger(client: Subscriber) -> str:
     return (
         f"connection {client.cid} at {brief(client.server)} from {client.address}, user "
         f"{brief(client.user)}, name {brief(client.name)!a}, receives requests {group}, "
-        "and is no instance of this service"
+        "and is not an instance of this service"
     )
 
 

@@ -276,7 +276,7 @@ class Issuer:
         if not any(rule.allows("revoke", asked.account) for rule in rules):
             raise Refused(f"users of {quoted(asked.account)} are not revoked for {brief(who.acc)}")
         if asked.key != "*":
-            # Checked before the record: what is no key must not get into the subjects of the audit stream.
+            # Checked before the record: what is not a key must not get into the subjects of the audit stream.
             PublicKey.parse(asked.key)
         await self._record("revoke", who, _digest(f"{asked.account} {asked.key}"), asked.key, asked.account)
         return {"issued_at": await self._in_thread(operations.revoke, asked.account, asked.key)}
@@ -341,7 +341,7 @@ class Issuer:
 
 
 def _require_user(asked: UserRequest) -> None:
-    """Raise `Refused` for what is no user that servers can fill a template for."""
+    """Raise `Refused` for what is not a user that servers can fill a template for."""
     # The role is in the prefix of the key's text. A jwt for an account's key, signed by an account's key,
     # would be read as claims of another kind.
     if PublicKey.parse(asked.key).role is not Role.USER:
@@ -349,7 +349,7 @@ def _require_user(asked: UserRequest) -> None:
     # Names and tags fill the template of the role: what servers make of them is a subject.
     if not is_user_name(asked.name) or len(asked.name) > _LONGEST_NAME:
         raise Refused(
-            f"{quoted(asked.name[:_LONGEST_NAME])} is no name: that is one token of a subject, printable"
+            f"{quoted(asked.name[:_LONGEST_NAME])} is not a name: that is one token of a subject, printable"
         )
     for tag in asked.tags:
         try:

@@ -121,7 +121,7 @@ def require_plain(data: bytes) -> str:
     try:
         return data.decode("ascii")
     except UnicodeDecodeError as error:
-        raise ServerError("the request is no jwt") from error
+        raise ServerError("the request is not a jwt") from error
 
 
 SUBJECT = "$SYS.REQ.USER.AUTH"
@@ -172,7 +172,7 @@ def read_request(text: str, reply: str, subject: str, now: float) -> CalloutRequ
     if jwt.claims.sub != subject:
         raise ServerError("the request is for another account or issuer", "is the service configured for it?")
     if PublicKey.parse(body.user_nkey).role is not Role.USER:
-        raise ServerError("the key that the answer is to be for is no user key")
+        raise ServerError("the key that the answer is to be for is not a user key")
     return CalloutRequest(
         login=_login(body),
         server=server,

@@ -55,7 +55,7 @@ _Values = Mapping[str, tuple[str, ...]]
 def _span(text: str) -> int:
     seconds = units.parse_span(text)
     if not seconds:
-        raise InvalidValue("is no time at all: write 15m, 12h, 30d")
+        raise InvalidValue("is not a time at all: write 15m, 12h, 30d")
     return seconds
 
 
@@ -183,7 +183,7 @@ def _lists(permissions: RulePermissions | None) -> tuple[tuple[str, tuple[str, .
 def _require_subject(text: str, place: str) -> None:
     subject, queue = subject_and_queue(text) if ".sub." in place else (text, "")
     if not is_subject(subject) or (queue and not is_subject(queue)):
-        raise InvalidValue(f"has {quoted(text)}, which is no subject", place)
+        raise InvalidValue(f"has {quoted(text)}, which is not a subject", place)
 
 
 def is_user_name(text: str) -> bool:
@@ -213,7 +213,7 @@ def connection_type(login: Login) -> ConnectionType | None:
 def is_from(host: str, networks: tuple[Network, ...]) -> bool:
     """Report whether the address *host*, as servers state it, is in one of *networks*.
 
-    A host that is no address, as of a connection inside the server's process, is in none.
+    A host that is not an address, as of a connection inside the server's process, is in none.
     """
     try:
         address = ipaddress.ip_address(host.strip("[]").partition("%")[0])

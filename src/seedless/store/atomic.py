@@ -98,7 +98,7 @@ _REASONS = {
     errno.EROFS: ("the file system is read-only", "mount it for writing, or choose another place"),
     errno.EACCES: ("permission denied", "it must belong to the user who runs this"),
     errno.EEXIST: ("something else is in the place of its folder", "move that away"),
-    errno.ENXIO: ("it is no regular file", "name a file, or a new one"),
+    errno.ENXIO: ("it is not a regular file", "name a file, or a new one"),
     errno.EPERM: ("operation not permitted", "it must belong to the user who runs this"),
 }
 
@@ -291,7 +291,7 @@ def read_secret(path: Path) -> str | None:
     try:
         return data.decode("utf-8").strip()
     except UnicodeDecodeError as error:
-        raise StoreError(f"{shown(path)} is no text") from error
+        raise StoreError(f"{shown(path)} is not text") from error
 
 
 def _read_all(descriptor: int, size: int) -> bytes:
@@ -340,7 +340,7 @@ def _problem(done: str, path: Path | str, error: OSError | ValueError) -> StoreE
     if isinstance(error, OSError):
         reason, hint = _REASONS.get(error.errno or 0, ((error.strerror or str(error)).lower(), ""))
     else:  # a NUL, or a character that the file system cannot name
-        reason, hint = "it is no name of a file", ""
+        reason, hint = "it is not a name of a file", ""
     return StoreError(f"{shown(path)} cannot be {done}: {reason}", hint)
 
 

@@ -369,7 +369,7 @@ class NscStore:
         if () not in changes:
             raise UsageError(f"the store of {self.operator} is new and needs its operator jwt first")
         if (self.folder / MARK_NAME).exists():
-            raise StoreError(f"a store of {self.operator} has just been made in {shown(self.root)}")
+            raise StoreError(f"a store of {self.operator} was created meanwhile in {shown(self.root)}")
         # nsc looks for a file of this name, and not for the operator of this name.
         return mark_text(self.folder.name, managed=self.managed)
 

@@ -67,8 +67,8 @@ WRONG = {
         lambda: [statement(OPERATOR), statement(SoftwareKey(Role.ACCOUNT, b"o" * 32))],
         "keys.keys[1] is a key that is listed already",
     ),
-    "that is no text": (lambda: [1], "keys.keys[0] is not text"),
-    "that is no jwt": (lambda: ["x"], "keys.keys[0]: a jwt has three parts"),
+    "that is not text": (lambda: [1], "keys.keys[0] is not text"),
+    "that is not a jwt": (lambda: ["x"], "keys.keys[0]: a jwt has three parts"),
 }  # fmt: skip
 
 

@@ -195,7 +195,7 @@ def test_the_transforms_of_a_target() -> None:
     )
     assert transforms("{{left(1)}}.{{x}}") == (
         "left takes 2 arguments, not 1",
-        "'{{x}}' is no function that servers know",
+        "'{{x}}' is not a function that servers know",
     )
     assert has_stray_transform("a.b{{wildcard(1)}}")
     assert not has_stray_transform("a.{{wildcard(1)}}")

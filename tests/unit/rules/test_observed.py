@@ -48,7 +48,7 @@ _TYPES = "nats.allowed_connection_types"
             {"sub": {"deny": ["a b\u00a0c d"]}},
             {},
             [("C008", "nats.sub.deny[0]"), ("C104", "nats.sub.deny[0]")],
-            id="C104 in what is no subject",
+            id="C104 in what is not a subject",
         ),
         pytest.param("user", {"sub": {"allow": ["a\u2003q"]}}, {}, [("C104", _SUB)], id="C104 em"),
         pytest.param("user", {"sub": {"allow": ["a\x00"]}}, {}, [("C104", _SUB)], id="C104 NUL"),
@@ -151,5 +151,5 @@ def test_whether_logins_are_refused_is_reported_c105(say: Say, plain: Context) -
         said = say("user", {"allowed_connection_types": list(types)})
         return next(finding.text for finding in judge_statement(said, plain))
 
-    assert text("PLAIN", "MQTT") == '"PLAIN" is no connection type: it is ignored'
-    assert text("PLAIN") == '"PLAIN" is no connection type: none is left, and logins are refused'
+    assert text("PLAIN", "MQTT") == '"PLAIN" is not a connection type: it is ignored'
+    assert text("PLAIN") == '"PLAIN" is not a connection type: none is left, and logins are refused'

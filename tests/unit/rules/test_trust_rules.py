@@ -76,7 +76,7 @@ def test_an_operator_is_issued_by_itself_t001(found: Found) -> None:
             [],
             id="T003 nothing",
         ),
-        pytest.param({"signing_keys": [_SCOPE]}, {}, "<account>", [], id="T003 the identity is no scope"),
+        pytest.param({"signing_keys": [_SCOPE]}, {}, "<account>", [], id="T003 the identity is not a scope"),
     ],
 )
 def test_a_user_is_issued_by_its_account(

@@ -284,7 +284,7 @@ def read_request(workspace: Workspace, path: Path) -> tuple[Jwt[object], list[st
     body, operator = found.claims.body, workspace.operator().claims
     accounts = (body.data or {}).get("accounts") if isinstance(body, Generic) else None
     if not isinstance(accounts, list) or found.claims.sub != str(found.issuer):
-        raise Refused(f"{shown(path)} is no delete request", "prune --write-order FILE writes one")
+        raise Refused(f"{shown(path)} is not a delete request", "prune --write-order FILE writes one")
     if str(found.issuer) not in {operator.sub, *operator.body.signing_keys}:
         raise Refused(
             f"the delete request in {shown(path)} is by {found.issuer}, no key of {shown(operator.name)}"

@@ -125,7 +125,7 @@ def addresses(workspace: Workspace, remote: Remote) -> tuple[str, ...]:
     for url in found:
         if not url.lower().startswith(_SCHEMES):
             raise UsageError(
-                f"{brief(url.rpartition('@')[2])} is no address of a nats-server",
+                f"{brief(url.rpartition('@')[2])} is not an address of a nats-server",
                 "give nats://host:4222, tls://, ws:// or wss://; account servers over HTTP are not pushed to",
             )
     return found

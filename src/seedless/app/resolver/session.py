@@ -130,7 +130,7 @@ def _given(path: Path) -> Creds:
         return parse_creds(data.decode())
     except (SeedlessError, UnicodeDecodeError) as error:
         reason = error.message if isinstance(error, SeedlessError) else "it is not text"
-        raise StoreError(f"{shown(path)} is no creds file of a user: {reason}") from error
+        raise StoreError(f"{shown(path)} is not a creds file of a user: {reason}") from error
 
 
 def _stored(workspace: Workspace, account: Jwt[Account], name: str) -> Creds:

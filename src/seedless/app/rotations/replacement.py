@@ -173,7 +173,7 @@ def _old(
     kind, name = parent.body.kind, shown(parent.name)
     if key is not None and not candidates:
         raise UsageError(
-            f"{quoted(key)} is no signing key of {kind} {name}, nor the role of one", _named(listed)
+            f"{quoted(key)} is not a signing key of {kind} {name}, nor the role of one", _named(listed)
         )
     if not candidates:
         raise UsageError(

@@ -62,9 +62,9 @@ def delete(
       seedless account delete ORDERS --remote --servers 3
     """
     if workspace.options.plan and (rm_creds or rm_nkey):
-        raise UsageError("a plan removes jwts alone", "leave out --rm-creds and --rm-nkey, or --plan")
+        raise UsageError("a plan removes only jwts", "leave out --rm-creds and --rm-nkey, or --plan")
     if workspace.options.plan and on_servers:
-        raise UsageError("what goes to servers goes into no plan", "leave out --remote, or --plan")
+        raise UsageError("a plan contains nothing that is sent to servers", "leave out --remote, or --plan")
     answer = None
     with workspace.lock():
         made = workspace.accounts.delete(name, creds=rm_creds, seeds=rm_nkey, force=force)

@@ -33,7 +33,7 @@ def add(
 ) -> None:
     """Create the account NAME.
 
-    Its key is made on a token, or given with --public-key. In a managed store, whose operator is somebody
+    Its key is created on a token, or given with --public-key. In a managed store, whose operator is somebody
     else (operator import), the account signs itself, as in nsc: the jwt is a request to the operator, who
     signs it with: seedless import account.
 
@@ -51,7 +51,9 @@ def add(
 
 @command()
 @click.argument("name")
-@several("sk", kind=KEY_OR_ROLE, metavar="generate|KEY", help="Add a signing key: made on a token, or given")
+@several(
+    "sk", kind=KEY_OR_ROLE, metavar="generate|KEY", help="Add a signing key: created on a token, or given"
+)
 @several("rm_sk", kind=KEY_OR_ROLE, metavar="KEY", help="Remove a signing key")
 @force_option
 @issuer_option

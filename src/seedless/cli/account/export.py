@@ -39,7 +39,7 @@ def _sampling(text: str) -> int | str:
         return "headers"
     digits = text.removesuffix("%")
     if not (digits.isascii() and digits.isdecimal() and 1 <= int(digits) <= 100):  # noqa: PLR2004 - percent
-        raise ValueError(f"{quoted(text)} is no sampling: write 1 to 100, or header")
+        raise ValueError(f"{quoted(text)} is not a sampling: write 1 to 100, or header")
     return int(digits)
 
 

@@ -28,7 +28,7 @@ _AGREES: dict[bool | None, str] = {True: "agrees", False: "DISAGREES"}
 def audit(workspace: CommandWorkspace) -> int:
     """Show the attributes of every key; exit 3 when one can leave.
 
-    What the driver reports of each key is no attestation. Each key signs a challenge, by which its public
+    What the driver reports of each key is not an attestation. Each key signs a challenge, by which its public
     object is checked; exit 3 also when one does not agree.
 
     \b

@@ -62,7 +62,7 @@ def new(workspace: CommandWorkspace, *, role: str, name: str | None, software: b
 def _new_software(workspace: CommandWorkspace, role: str) -> None:
     settings = workspace.options
     if role not in IN_FILES:
-        raise UsageError(f"the key of an {role} is made on a token", "leave out --software")
+        raise UsageError(f"the key of an {role} is created on a token", "leave out --software")
     if not settings.dry_run:
         question = f"Create a key of the role {role}, with its seed in a file?"
         consent.require(settings, question, done="no key was created")

@@ -18,7 +18,9 @@ from seedless.cli.workspace import CommandWorkspace
 
 
 @command()
-@several("sk", kind=KEY_OR_ROLE, metavar="generate|KEY", help="Add a signing key: made on a token, or given")
+@several(
+    "sk", kind=KEY_OR_ROLE, metavar="generate|KEY", help="Add a signing key: created on a token, or given"
+)
 @several("rm_sk", kind=KEY_OR_ROLE, metavar="KEY", help="Remove a signing key")
 @force_option
 @operator_edits

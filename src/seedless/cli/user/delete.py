@@ -50,7 +50,7 @@ def delete(
     """
     if workspace.options.plan and (rm_creds or rm_nkey):
         raise UsageError(
-            "a plan removes users, and no files", "leave out --rm-creds and --rm-nkey, and remove them later"
+            "a plan removes users, not files", "leave out --rm-creds and --rm-nkey, and remove them later"
         )
     with workspace.lock():
         deleted = sign_preview(

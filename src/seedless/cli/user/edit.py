@@ -37,7 +37,7 @@ def add(
     """Create the user NAME of an account.
 
     Its key is made here and goes into a creds file (0600); or it is the user's own, --public-key; or it
-    is made on a token, --on-token.
+    is created on a token, --on-token.
 
     \b
     Example:

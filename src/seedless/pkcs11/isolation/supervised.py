@@ -155,7 +155,7 @@ def _deadline() -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise UsageError("SEEDLESS_DEADLINE is no number of seconds", "as in SEEDLESS_DEADLINE=120")
+        raise UsageError("SEEDLESS_DEADLINE is not a number of seconds", "as in SEEDLESS_DEADLINE=120")
     return seconds
 
 

@@ -27,7 +27,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 def _digest(text: str) -> str:
     if not _DIGEST.fullmatch(text):
-        raise InvalidValue("is no SHA-256 of a certificate's DER, 64 hex digits in lower case")
+        raise InvalidValue("is not a SHA-256 of a certificate's DER, 64 hex digits in lower case")
     return text
 
 

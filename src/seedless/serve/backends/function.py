@@ -98,7 +98,7 @@ def _where(error: BaseException) -> str:
 def _imported(settings: FunctionSettings) -> _Function:
     module_name, _, name = settings.function.partition(":")
     if not module_name or not name.isidentifier():
-        raise UsageError(f"{shown(settings.function)} is no function", "write module:function")
+        raise UsageError(f"{shown(settings.function)} is not a function", "write module:function")
     if settings.path is not None:
         require_owned(settings.path, "what is in it decides who logs in")
     if settings.path is not None and str(settings.path) not in sys.path:

@@ -1,7 +1,7 @@
 """The backend `oidc`: an ID or access token of an OpenID provider, a jwt that its keys verify.
 
 The token comes in the connect option `token`, or as the password of clients that have no other (MQTT). A text
-that is no jwt, or one of another issuer, is left to other backends; everything else about it is a refusal.
+that is not a jwt, or one of another issuer, is left to other backends; everything else about it is a refusal.
 
 Keys are a JWKS (RFC 7517) from a file or an URL, by default the one that the issuer's discovery document
 names. They are kept; a `kid` that is not among them has them fetched again, at most once a minute, so that
@@ -272,7 +272,7 @@ class OidcProvider:
             try:
                 place = _url(str(document.get("jwks_uri", "")))
             except (InvalidValue, ValueError) as error:
-                raise ServerError(f"{shown(url)} has a jwks_uri that is no https URL") from error
+                raise ServerError(f"{shown(url)} has a jwks_uri that is not an https URL") from error
         return read_jwks(_get(place, self._settings.ca))
 
 
@@ -281,7 +281,7 @@ def _looks_like_jwt(text: str) -> bool:
 
 
 def _object(part: str) -> Mapping[str, object]:
-    """Return header or payload of a token before it is verified, nothing where that is no object."""
+    """Return header or payload of a token before it is verified, nothing where that is not an object."""
     try:
         value = msgspec.json.decode(decode(part, "the token"))
     except (SeedlessError, msgspec.DecodeError, ValueError, RecursionError):
@@ -354,7 +354,7 @@ def _json(data: bytes, where: str) -> dict[str, object]:
     except BadClaims as error:
         raise ServerError(f"{shown(where)}: {error.message}") from error
     if not isinstance(value, dict):
-        raise ServerError(f"{shown(where)} is no JSON object")
+        raise ServerError(f"{shown(where)} is not a JSON object")
     return value
 
 

@@ -154,7 +154,7 @@ def _cost(text: str, place: str) -> tuple[int, int]:
     """Return memory and passes of a hash; it is never quoted, for it may be a password."""
     match = _HASH.fullmatch(text)
     if not match:
-        raise BadClaims(f"{place} is no argon2id hash: make it with seedless serve password")
+        raise BadClaims(f"{place} is not an argon2id hash: make it with seedless serve password")
     memory, passes = int(match[1]), int(match[2])
     if not _LEAST_MEMORY <= memory <= _MOST_MEMORY or not 1 <= passes <= _MOST_PASSES:
         raise BadClaims(
@@ -168,7 +168,7 @@ def _require_user_key(text: str, place: str) -> None:
     try:
         is_user = PublicKey.parse(text).role is Role.USER
     except BadKey as error:
-        raise BadClaims(f"{place} is no public key: {error.message}") from error
+        raise BadClaims(f"{place} is not a public key: {error.message}") from error
     if not is_user:
         raise BadClaims(f"{place} is not the public key of a user")
 
