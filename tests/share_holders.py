@@ -40,7 +40,7 @@ class Holders:
     def type_share(self, share: list[str]) -> None:
         """Type a share, eight words on a line."""
         for at in range(0, len(share), 8):
-            self.terminal.wait_for(f"Words {at + 1} to {len(share)}, some on a line: ")
+            self.terminal.wait_for(f"Words {at + 1} to {len(share)}, several on a line: ")
             self.terminal.type(" ".join(share[at : at + 8]) + "\n")
 
     def read_back(self, number: int) -> None:

@@ -64,9 +64,9 @@ def stopped(
     people = holders(cli.terminal_for(*CREATE, "-o", str(folder / "record.json")))
     people.write_down_all(2)
     people.read_back(1)
-    people.terminal.wait_for("Words 1 to 20, some on a line: ")
+    people.terminal.wait_for("Words 1 to 20, several on a line: ")
     people.terminal.type(" ".join(people.shares[1][:19]) + "\n")
-    people.terminal.wait_for("Words 20 to 20, some on a line: ")
+    people.terminal.wait_for("Words 20 to 20, several on a line: ")
     return Stopped(cli, people, folder, softhsm)
 
 

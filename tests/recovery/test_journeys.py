@@ -59,7 +59,14 @@ def test_an_operator_is_created_lost_and_restored_on_another_token_where_it_sign
     people.type_share(typed)
     people.terminal.wait_for("not what was shown: word 7.")
     people.terminal.wait_for("Word 7: ")
+    people.terminal.type("!\n")
+    people.type_share(typed)
+    people.terminal.wait_for("Word 7: ")
     people.terminal.type(f"{people.shares[0][6]}\n")
+    # The paper of another holder is typed again, and not corrected word by word.
+    people.terminal.wait_for("Share 2: Bo")
+    people.type_share(people.shares[2])
+    people.terminal.wait_for(" words are not what was shown: is this the paper of this share?")
     people.read_back(2)
     people.read_back(3)
     assert people.terminal.end() == 0, people.terminal.said
@@ -151,10 +158,10 @@ def test_words_and_shares_that_are_wrong_are_refused_as_they_are_typed(
     say.wait_for("this is not the share 2 of holder 2 that the record lists; it is forged")
     people.type_share(slip39.encode(foreign))
     say.wait_for("this share is of another set: its identifier is")
-    say.wait_for("Words 1 to 33, some on a line: ")
+    say.wait_for("Words 1 to 33, several on a line: ")
     say.type(f"{shares[0][0]} {shares[0][1][:-1]}qq {shares[0][2]}\n")
     say.wait_for("word 2 is not in the list")
-    say.wait_for("Words 2 to 33, some on a line: ")
+    say.wait_for("Words 2 to 33, several on a line: ")
     say.type(" ".join([*shares[0][1:20], other_word(shares[0][20]), *shares[0][21:]]) + "\n")
     say.wait_for("the checksum is wrong: word 21 may be; compare it with the paper")
     assert shares[0][20] not in say.said.partition("word 21 may be")[2]
@@ -217,7 +224,7 @@ def test_the_share_can_be_seen_again_by_whoever_wrote_it_down_wrongly(cli: Cli, 
     record = cli.home / "record.json"
     people = holders(cli.terminal_for(*CREATE, "-o", str(record)))
     people.write_down_all()
-    people.terminal.wait_for("Words 1 to 33, some on a line: ")
+    people.terminal.wait_for("Words 1 to 33, several on a line: ")
     people.terminal.type("?\n")
     assert people.write_down(1) == people.shares[0]
     people.shares.pop()
@@ -243,3 +250,10 @@ def test_a_wrong_pin_after_the_read_back_keeps_the_shares_and_reports_how_to_go_
     again.type_share(people.shares[1])
     assert again.terminal.end() == 0, again.terminal.said
     assert on_token(cli) == ["operator:ACME"]
+
+
+def test_forms_for_shares_that_are_not_possible_are_refused_as_the_shares_are(cli: Cli) -> None:
+    for command in (("form",), ("create", "ACME", "--yes")):
+        done = cli.run("recovery", *command, "--threshold", "4", "--shares", "3", "-o", str(cli.home / "out"))
+        assert (done.code, "error: 4 of 3 shares are not possible\n" in done.err) == (2, True), done
+    assert not (cli.home / "out").exists()

@@ -54,7 +54,7 @@ def test_the_parent_has_no_share_and_no_secret_while_its_child_has_them(cli: Cli
     people.write_down_all()
     people.read_back(1)
     people.read_back(2)
-    people.terminal.wait_for("Words 1 to 33, some on a line: ")
+    people.terminal.wait_for("Words 1 to 33, several on a line: ")
     parent = people.terminal.process.pid
     (child,) = children(parent)
     assert found_in(memory(parent), people.shares) == []
@@ -168,9 +168,9 @@ def stop_at_last_words(people: Holders) -> None:
     people.write_down_all()
     people.read_back(1)
     people.read_back(2)
-    people.terminal.wait_for("Words 1 to 33, some on a line: ")
+    people.terminal.wait_for("Words 1 to 33, several on a line: ")
     people.terminal.type(" ".join(people.shares[2][:32]) + "\n")
-    people.terminal.wait_for("Words 33 to 33, some on a line: ")
+    people.terminal.wait_for("Words 33 to 33, several on a line: ")
 
 
 STAGES = (stop_at_first_share, stop_at_words, stop_at_reading_back, stop_at_last_words)

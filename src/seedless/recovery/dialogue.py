@@ -13,7 +13,7 @@ from seedless.recovery import slip39
 from seedless.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from seedless.recovery.record import RecoveryRecord
     from seedless.recovery.secret_terminal import SecretTerminal
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _COLUMNS = 3
 _FACES = "123456"
 _AGAIN, _SHOW = "!", "?"
+_MOST_CORRECTED = 5  # words of one share
 
 
 def show_share(terminal: SecretTerminal, words: Sequence[str], number: int, holder: str) -> None:
@@ -67,12 +68,17 @@ def _corrected(terminal: SecretTerminal, typed: list[str], words: Sequence[str])
     wrong = [place for place, (mine, right) in enumerate(zip(typed, words, strict=True)) if mine != right]
     if not wrong:
         return True
+    # Somebody else's paper: its words one by one would take thirty answers, of which each is wrong.
+    if len(wrong) > _MOST_CORRECTED:
+        terminal.show(f"{len(wrong)} words are not what was shown: is this the paper of this share?", "")
+        return False
     names = ", ".join(str(place + 1) for place in wrong)
+    what = "word" if len(wrong) == 1 else "words"
     terminal.show(
-        f"not what was shown: word {names}. Look at the paper, and correct it if it is wrong there."
+        f"not what was shown: {what} {names}. Look at the paper, and correct it if it is wrong there."
     )
-    for place in wrong:
-        typed[place] = _one_word(terminal, place)
+    if not _retyped(terminal, typed, wrong):
+        return False
     if typed == list(words):
         return True
     terminal.show("still not what was shown; the share is to be typed again", "")
@@ -111,18 +117,18 @@ def _decoded(terminal: SecretTerminal, typed: list[str]) -> Share | None:
                 terminal.show("")
                 return None
             before = list(typed)
-            for place in error.places:
-                typed[place] = _one_word(terminal, place)
+            if not _retyped(terminal, typed, error.places):
+                return None
             if typed == before:
                 terminal.show("then another word is wrong, too: the share is to be typed again", "")
                 return None
 
 
 def _typed(terminal: SecretTerminal, count: int, *, can_show: bool = False) -> list[str] | None:
-    """Return *count* words of the list, typed some on a line; None where the share is to be shown again."""
+    """Return *count* words of the list, several on a line; None where the share is to be shown again."""
     words: list[str] = []
     while len(words) < count:
-        line = terminal.ask(f"Words {len(words) + 1} to {count}, some on a line: ")
+        line = terminal.ask(f"Words {len(words) + 1} to {count}, several on a line: ")
         if line == _AGAIN:
             words = []
         elif line == _SHOW and can_show:
@@ -148,9 +154,22 @@ def _add(terminal: SecretTerminal, words: list[str], line: str, count: int) -> N
         words.append(word)
 
 
-def _one_word(terminal: SecretTerminal, place: int) -> str:
+def _retyped(terminal: SecretTerminal, typed: list[str], places: Iterable[int]) -> bool:
+    """Have the words at *places* typed again, into *typed*; return whether nobody has begun again."""
+    for place in places:
+        word = _one_word(terminal, place)
+        if word is None:
+            return False
+        typed[place] = word
+    return True
+
+
+def _one_word(terminal: SecretTerminal, place: int) -> str | None:
+    """Return the word that is typed for *place*; None where the share is to be typed again."""
     while True:
         text = terminal.ask(f"Word {place + 1}: ")
+        if text == _AGAIN:
+            return None
         word = slip39.word_of(text)
         if word is not None:
             return word
@@ -162,7 +181,7 @@ def _one_word(terminal: SecretTerminal, place: int) -> str:
 def ask_dice(terminal: SecretTerminal, count: int) -> bytes:
     """Return *count* throws of a die, as their digits in ASCII."""
     terminal.clear()
-    terminal.show(f"Throw a die {count} times, and type what it shows: 1 to 6, some on a line.", "")
+    terminal.show(f"Throw a die {count} times, and type what it shows: 1 to 6, several on a line.", "")
     throws = ""
     while len(throws) < count:
         line = terminal.ask(f"{count - len(throws)} more: ").replace(" ", "")

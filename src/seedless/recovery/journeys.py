@@ -46,6 +46,15 @@ SECRET_SIZES = {256: 32, 128: 16}
 _THROWS = {32: 100, 16: 50}  # of a die: 2.58 bits each
 
 
+def require_possible(threshold: int, count: int) -> None:
+    """Raise `UsageError` unless *threshold* of *count* shares can restore a secret."""
+    if not 2 <= threshold <= count <= slip39.MOST_SHARES:  # noqa: PLR2004 - one is the secret
+        raise UsageError(
+            f"{threshold} of {count} shares are not possible",
+            f"at least 2, and at most as many as there are shares: up to {slip39.MOST_SHARES}",
+        )
+
+
 class TokenPlace(msgspec.Struct, frozen=True, kw_only=True):
     """The token to import to, how to open it, the PKCS#11 module, and the journal of test signatures."""
 
@@ -66,12 +75,7 @@ class NewShares(msgspec.Struct, frozen=True, kw_only=True):
     has_dice: bool = False
 
     def __post_init__(self) -> None:
-        count = len(self.holders)
-        if not 2 <= self.threshold <= count <= slip39.MOST_SHARES:  # noqa: PLR2004 - one is the secret
-            raise UsageError(
-                f"{self.threshold} of {count} shares are not possible",
-                f"at least 2, and at most as many as there are shares: up to {slip39.MOST_SHARES}",
-            )
+        require_possible(self.threshold, len(self.holders))
         if len({key.text for key in self.keys}) != len(self.keys):
             raise UsageError("a key is named twice", "name each key once")
 

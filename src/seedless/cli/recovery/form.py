@@ -10,8 +10,8 @@ from seedless.cli.command import command
 from seedless.cli.options import Settings, json_options
 from seedless.cli.recovery.options import PATH
 from seedless.recovery import form as forms
-from seedless.recovery.journeys import SECRET_SIZES
-from seedless.recovery.slip39 import MOST_SHARES, word_count
+from seedless.recovery.journeys import SECRET_SIZES, require_possible
+from seedless.recovery.slip39 import word_count
 from seedless.store import atomic
 
 if TYPE_CHECKING:
@@ -19,21 +19,8 @@ if TYPE_CHECKING:
 
 
 @command()
-@click.option(
-    "--threshold",
-    required=True,
-    type=click.IntRange(2, MOST_SHARES),
-    metavar="T",
-    help="How many restore the keys.",
-)
-@click.option(
-    "--shares",
-    "count",
-    required=True,
-    type=click.IntRange(2, MOST_SHARES),
-    metavar="N",
-    help="How many forms.",
-)
+@click.option("--threshold", required=True, type=int, metavar="T", help="How many restore the keys.")
+@click.option("--shares", "count", required=True, type=int, metavar="N", help="How many forms.")
 @click.option(
     "--bits", type=click.Choice([str(bits) for bits in SECRET_SIZES]), default="256",
     help="Size of the secret: 33 or 20 words [default: 256].",
@@ -50,6 +37,7 @@ def form(settings: Settings, *, threshold: int, count: int, bits: str, output: P
     Example:
       seedless recovery form --threshold 2 --shares 3 -o forms.html
     """
+    require_possible(threshold, count)
     words = word_count(SECRET_SIZES[int(bits)])
     if output is not None:
         atomic.write_new({output: forms.html_forms(count, threshold, words)})
