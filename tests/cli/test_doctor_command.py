@@ -46,6 +46,13 @@ def test_a_token_that_is_not_there_ends_the_doctor_with_4(cli: Cli) -> None:
     assert (done.code, "no token matches pkcs11:token=nobody" in done.out) == (4, True)
 
 
+def test_nobody_is_asked_about_a_key_on_a_token_or_a_module_that_is_not_there(cli: Cli) -> None:
+    for words in (("--token", "pkcs11:token=nowhere"), ("--module", "/no/module.so")):
+        terminal = cli.terminal_for("token", "doctor", *words)
+        terminal.wait_for("problem")
+        assert (terminal.end(), "[y/N]" in terminal.said) == (4, False)
+
+
 def test_a_key_that_the_doctor_left_is_deleted_by_its_name(cli: Cli) -> None:
     cli.token.import_ed25519(bytes(range(32)), label="user:seedless-doctor-0815", id=b"\x07")
     done = cli.ok("token", "doctor", "--no-key")

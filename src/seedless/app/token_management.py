@@ -71,6 +71,12 @@ class TokenManagement:
         uri = named_uri(self._workspace)
         return TokenInitialisation(path, uri, blank_or_named(path, uri), label)
 
+    def is_there(self) -> bool:
+        """Return whether module and token are found, without a PIN: nobody is asked about one that is not."""
+        with contextlib.suppress(TokenError):
+            return bool(self.show().serial)
+        return False
+
     def examine(self, *, creates_key: bool = True) -> tuple[CheckResult, ...]:
         """Return what the token can do, a result for each thing; a token that fails is the last of them.
 

@@ -57,10 +57,11 @@ def doctor(
         return _before_a_ceremony(workspace, device_info)
     if device_info:
         raise UsageError("--from is read for a ceremony alone", "add --ceremony")
-    if not no_key:
+    creates_key = not no_key and workspace.tokens.is_there()
+    if creates_key:
         question = "Sign a challenge with a throw-away key, created and deleted, or with one that is there?"
         consent.require(workspace.options, question, done="--no-key looks without it")
-    lines = workspace.tokens.examine(creates_key=not no_key)
+    lines = workspace.tokens.examine(creates_key=creates_key)
     data = {
         "at": workspace.now,
         "ok": not any(line.verdict is CheckStatus.PROBLEM for line in lines),
