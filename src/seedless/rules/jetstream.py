@@ -90,11 +90,13 @@ def _gaps(permitted: Permissions | Template | User) -> Iterator[_Gap]:
                 "allow to subscribe _INBOX.>, or the inbox prefix of the client",
             )
         if match := _API.fullmatch(text):
-            for found, hint in (
+            domain = match["api"].removeprefix("$JS.").removesuffix("API").removesuffix(".")
+            place = f" --js-domain {domain}" if domain else ""
+            for found, option in (
                 *_of_consumers(match, published, can_respond=permitted.resp is not None),
                 *_of_bucket(match, published),
             ):
-                yield _Gap(index, found, hint)
+                yield _Gap(index, found, f"{option}{place} permits all that clients do")
         elif match := _KEYS.fullmatch(text):
             bucket = match["bucket"]
             if not any(published.contain(f"{api}.STREAM.INFO.KV_{bucket}") for api in apis):
@@ -108,30 +110,30 @@ def _gaps(permitted: Permissions | Template | User) -> Iterator[_Gap]:
 def _of_consumers(
     match: re.Match[str], published: SubjectIndex, *, can_respond: bool
 ) -> Iterator[tuple[str, str]]:
-    """Yield what is missing beside a request to consumers of a stream, and the hint.
+    """Yield what is missing beside a request to consumers of a stream, and the option that permits it.
 
     An ack is a response to a message: who *can_respond* has it.
     """
     api, operation, stream = match["api"], match["operation"], match["stream"]
     consumer = (match["rest"] or "").removeprefix(".")
     token = "x" if consumer in {"", "*", ">"} else consumer
-    hint = f"--allow-js-consume {stream}{'' if token == 'x' else f':{token}'} permits all that clients do"
+    named = f"{'STREAM' if stream == '*' else stream}{'' if token == 'x' else f':{token}'}"
     if operation == "CONSUMER.MSG.NEXT" and not stream.startswith(tuple(_BUCKETS)):
         name, fetches = "x" if stream == "*" else stream, f"fetches messages of the stream {cited(stream)}"
         if not can_respond and not published.contain(f"$JS.ACK.{name}.{token}.1.1.1.1.1"):
             text = "they are delivered again, unless the consumer requires no acks"
-            yield f"{fetches} and may not acknowledge them: {text}", hint
+            yield f"{fetches} and may not acknowledge them: {text}", f"--allow-js-consume {named}"
         if not published.contain(f"{api}.CONSUMER.INFO.{name}.{token}"):
-            yield f"{fetches} and may not look the consumer up", hint
+            yield f"{fetches} and may not look the consumer up", f"--allow-js-consume {named}"
     if operation == "CONSUMER.DURABLE.CREATE" and not published.contain(f"{api}.CONSUMER.CREATE.{stream}.x"):
         yield (
             f"creates consumers of the stream {cited(stream)} as clients did before nats-server 2.9 alone",
-            f"--allow-js-consume {stream} permits all that clients do",
+            f"--allow-js-consume {stream}",
         )
 
 
 def _of_bucket(match: re.Match[str], published: SubjectIndex) -> Iterator[tuple[str, str]]:
-    """Yield what is missing beside a request to the stream of a bucket, and the hint."""
+    """Yield what is missing beside a request to the stream of a bucket, and the option that permits it."""
     api, operation, stream = match["api"], match["operation"], match["stream"]
     kind, _, bucket = stream.partition("_")
     # Who may change the stream of a bucket has it for that.
@@ -141,13 +143,13 @@ def _of_bucket(match: re.Match[str], published: SubjectIndex) -> Iterator[tuple[
         option, store = _BUCKETS[f"{kind}_"]
         yield (
             f"watches the {store} {cited(bucket)} and may not answer flow control: the watch stops",
-            f"{option} {bucket} permits all that clients do",
+            f"{option} {bucket}",
         )
     is_read = stream.startswith("KV_") and operation in {"STREAM.INFO", "STREAM.MSG.GET"}
     if is_read and not published.contain(f"{api}.DIRECT.GET.{stream}.$KV.{bucket}.x"):
         yield (
             f"reads the key-value bucket {cited(bucket)} and may not get keys directly, as clients do",
-            f"--allow-kv {bucket} permits all that clients do",
+            f"--allow-kv {bucket}",
         )
 
 

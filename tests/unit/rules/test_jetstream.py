@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from seedless.claims import JetStreamPermissions, User
-from seedless.claims.jetstream import allow
+from seedless.change import Context, Statement
+from seedless.claims import JetStreamPermissions, Permission, User
+from seedless.claims.jetstream import OPTIONS, allow
+from seedless.jwt import Claims
+from seedless.rules.jetstream import c124_jetstream_permissions_are_whole
 
 if TYPE_CHECKING:
     from conftest import Found
+
+    from seedless.findings import Finding
 
 API = "$JS.API"
 PULL = f"{API}.CONSUMER.MSG.NEXT.ORDERS.app"
@@ -104,6 +109,33 @@ def test_a_user(found: Found, nats: dict[str, Any], places: list[tuple[str, str]
 def test_what_the_options_permit_is_whole(found: Found, lists: dict[str, Any], domain: str) -> None:
     body = msgspec.to_builtins(allow(User.new(), JetStreamPermissions(**lists, domain=domain)))
     assert found("user", body) == []
+
+
+@pytest.mark.parametrize(
+    ("publish", "option"),
+    [
+        ((PULL,), "--allow-js-consume ORDERS:app"),
+        ((f"{API}.CONSUMER.MSG.NEXT.ORDERS.*",), "--allow-js-consume ORDERS"),
+        ((HUB_PULL,), "--allow-js-consume ORDERS:app --js-domain hub"),
+        ((f"{API}.CONSUMER.DURABLE.CREATE.ORDERS.*",), "--allow-js-consume ORDERS"),
+        ((f"{API}.STREAM.INFO.KV_B", f"{API}.CONSUMER.CREATE.KV_B.>"), "--allow-kv B"),
+        ((f"{API}.CONSUMER.CREATE.OBJ_B.>",), "--allow-object-store B"),
+        (("$KV.B.>",), "--allow-kv B:write"),
+    ],
+)
+def test_the_hint_permits_all_that_was_missing(publish: tuple[str, ...], option: str) -> None:
+    body = User(pub=Permission(allow=publish), sub=Permission(allow=("_INBOX.>",)))
+    assert {finding.hint for finding in findings(body)} == {f"{option} permits all that clients do"}
+    name, value, *domain = option.split()
+    kind = next(kind for kind, other in OPTIONS.items() if f"--{other.replace('_', '-')}" == name)
+    lists: dict[str, Any] = {kind: (value,)}
+    cured = allow(body, JetStreamPermissions(**lists, domain="".join(domain[1:])))
+    assert findings(cured) == []
+
+
+def findings(body: User) -> list[Finding]:
+    statement = Statement(Claims(sub="", body=body), "")
+    return list(c124_jetstream_permissions_are_whole(statement, Context(0)))
 
 
 def test_a_scope_and_the_default_permissions_of_an_account_are_looked_at(found: Found) -> None:
