@@ -142,6 +142,23 @@ def test_five_commands_lead_from_nothing_to_the_first_signed_jwt() -> None:
     ]
 
 
+@pytest.mark.parametrize("command", [(), ("token", "init")], ids=["seedless", "token init"])
+def test_the_help_shows_the_walk_of_the_readme(newcomer: Newcomer, command: tuple[str, ...]) -> None:
+    """The README has options beside: the jwts of a user who may do something."""
+    walk = _CONSOLE.search((_ROOT / "README.md").read_text("utf-8"))
+    assert walk is not None
+    readme = [line.removeprefix("$ ") for line in walk[1].splitlines()]
+    shown = newcomer.run(*command, "--help").stdout
+    lines = [
+        line.strip()
+        for line in re.findall(r"^ +seedless .*--softhsm.*(?:\n +seedless .*)*", shown, re.MULTILINE)[
+            0
+        ].splitlines()
+    ]
+    assert len(lines) >= 4
+    assert [line for line, own in zip(lines, readme, strict=False) if not own.startswith(line)] == []
+
+
 def test_the_commands_of_the_page_about_softhsm_run_one_after_the_other(newcomer: Newcomer) -> None:
     page = (_ROOT / "docs/howto/softhsm.md").read_text("utf-8")
     commands = [line.split() for line in re.findall(r"^\$ seedless (.+)$", page, re.MULTILINE)]
