@@ -21,14 +21,15 @@ _ESCAPE = r"\x1b\[[0-9;]*m"
 # What follows a command in a sentence, and is not a word of it: `seedless key list shows the names`.
 _PROSE = (
     "(?:adds|again|alone|and|as|asks|by|can|changes|creates|does|first|for|gives|goes|has|if|imports|in|is|it"
-    "|lists|makes|may|might|moves|names|of|on|or|prints|puts|reads|reports|requires|restores|sets|shows|takes"
+    "|jwts|lists|makes|may|might|moves|names|of|on|or|prints|puts|reads|reports|requires|restores|sets|shows|takes"
     r"|that|them|then|this|through|to|verifies|when|where|which|with|writes)(?![^\s;,])"
 )
-# A longer quotation is a sentence, which may be wrapped as others are.
-_QUOTED = r"(?:'[^']{,64}'|\"[^\"]{,64}\")"
-# A comma, colon or semicolon before a blank ends a command; in a word, as in a URI, it belongs to it.
-_ARGUMENT = rf"(?:{_QUOTED}|[^\s;,:]|[;,:](?=\S))+"
-_COMMAND = rf"[(`]?(?:seedless(?= [-a-z])|apt|chmod|cp|dnf|gpg|pip|rfkill|ykman)(?: (?!{_PROSE}){_ARGUMENT})+"
+# A longer quotation is a sentence, which may be wrapped as others are. The last is one of a shell.
+_QUOTED = r"(?:'[^']{,64}'|\"[^\"]{,64}\"|[A-Z_]+=\$\([^)]{,64}\))"
+# Of punctuation, what has a blank behind it ends a command; within a word, as in a URI, it belongs to it.
+_ARGUMENT = rf"(?:{_QUOTED}|[^\s;,:.]|[;,:.](?=\S))+"
+_PROGRAM = r"(?:seedless(?= [-a-z])|apt|chmod|cp|dnf|gpg|ip(?= link)|pip|python(?= -)|rfkill|ykman)"
+_COMMAND = rf"[(`]?{_PROGRAM}(?: (?!{_PROSE}){_ARGUMENT})+"
 # Words belong to a path where a slash follows in the middle of one of them.
 _PATH = r"[(\"]?~?/\S+(?<![:;,])(?: (?:[^\s/:;,]+ ){,2}[^\s/:;,]+/\S+)+"
 _JSON = r"\{\".*\}"  # a record that no file takes is printed, and copied
@@ -82,10 +83,10 @@ def _wrapped(line: str, width: int) -> str:
     # It counts characters, of which those of colours have no width and some others two, and breaks at every
     # blank: it gets a word of as many x as there are columns for each that is to stay whole.
     masks = ["x" * max(_width(found["word"]), 1) for found in words]
-    below = _below(re.sub(_ESCAPE, "", line), width, max(map(len, masks), default=0))
+    below = _below(re.sub(_ESCAPE, "", line), width, longest=max(map(len, masks), default=0))
     texts = [""]
     for number, (found, mask) in enumerate(zip(words, masks, strict=True)):
-        is_own = found["copied"] and (found.end() == len(line.rstrip()) or found["word"][-1] in ";,:")
+        is_own = found["copied"] and (found.end() == len(line.rstrip()) or found["word"][-1] in ";,:.")
         # A command that ends its part of the sentence has a line of its own, to be copied by a triple click;
         # that of a hint which begins with it has only `hint:` before it.
         if is_own and texts[-1] and number > 1:
@@ -114,13 +115,14 @@ def _words(line: str, width: int) -> Iterator[re.Match[str]]:
             yield from re.finditer(_WORD, found[0])
 
 
-def _below(line: str, width: int, longest: int) -> str:
+def _below(line: str, width: int, *, longest: int) -> str:
     """Return what lines below *line* begin with, so that a word of *longest* columns has place behind it."""
     lead = re.match("[ │├└─]*", line)[0]  # type: ignore[index]  # it matches always
     label = re.match(_LABEL, line) if lead.isspace() or not lead else None
     indent = len(label[0]) if label and len(label[0]) <= width // 2 else len(lead) + 2
-    indent = max(min(indent, width - longest), len(lead))
-    return f"{lead.translate(_BELOW_BRANCHES):<{indent}}"
+    # Where it has place nowhere, the terminal breaks it in any case.
+    indent = min(indent, width - longest) if longest <= width else indent
+    return f"{lead.translate(_BELOW_BRANCHES):<{indent}}"[:indent]
 
 
 def _width(text: str) -> int:

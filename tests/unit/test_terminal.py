@@ -82,7 +82,12 @@ CASES = {
         80,
         ["request    sha256", f"           {DIGEST}"],
     ),
-    "what is wider than the terminal": (f"key {KEY} is lost", 40, ["key", KEY, "is lost"]),
+    "a key that has its place at the edge alone": (
+        f"  account ORDERS ({KEY}): none",
+        60,
+        ["  account ORDERS", f" ({KEY}):", " none"],
+    ),
+    "what is wider than the terminal": (f"key {KEY} is lost", 40, ["key", f"  {KEY}", "  is lost"]),
     "a branch of the tree": (
         "│   ├── user app (UABC…)  on a token, no spare",
         30,
@@ -149,6 +154,11 @@ CASES = {
         25,
         ["account", '  "試験の注文を受ける部門', '  and 商店"'],
     ),
+    "a command of another program, and one of a shell in it": (
+        "start Python anew: python -I -S, with PYTHONPYCACHEPREFIX=$(mktemp -d)",
+        40,
+        ["start Python anew:", "  python -I -S,", "  with PYTHONPYCACHEPREFIX=$(mktemp -d)"],
+    ),
     "JSON": (
         'hint: write this into a file: {"at": 1, "name": "ACME"}',
         40,
@@ -175,7 +185,15 @@ def test_no_line_of_words_that_fit_is_too_wide(text: str, width: int) -> None:
 
 
 def test_a_text_without_an_end_takes_no_time_without_an_end() -> None:
-    for text in (" " * 500, "a " * 20_000, "/a" * 20_000, "'" * 20_000, "seedless a" * 5_000, "a  " * 10_000):
+    for text in (
+        " " * 500,
+        "a " * 20_000,
+        "/a" * 20_000,
+        "'" * 20_000,
+        "seedless a" * 5_000,
+        "seedless " + "''" * 9_000 + '; "',
+        "a  " * 10_000,
+    ):
         assert wrapped(text, 80).split() == text.split()
 
 
