@@ -180,7 +180,11 @@ class DelegatedKeys:
             try:
                 self._operations.stop(account, key)
             except SeedlessError as error:
-                self._log.error("not removed", account=account, role=key.role, reason=error.message)
+                # It can be done by hand once nothing that the key has signed is valid.
+                hint = f"seedless delegate end {account}"
+                self._log.error(
+                    "not removed", account=account, role=key.role, reason=error.message, hint=hint
+                )
             else:
                 self._previous.remove((account, key))
 

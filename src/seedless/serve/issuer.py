@@ -220,7 +220,7 @@ class Issuer:
         rules = [rule for rule in self._config.rules if rule.is_for(who.acc, who.user)]
         rules = [rule for rule in rules if endpoint in rule.endpoints]
         if not rules:
-            raise Refused(f"{brief(who.acc)} may not ask for that")
+            raise Refused(f"no rule lets {brief(who.acc)} use the endpoint {endpoint}")
         return rules
 
     async def _user(self, who: RequesterIdentity, asked: UserRequest) -> dict[str, object]:
@@ -349,7 +349,7 @@ def _require_user(asked: UserRequest) -> None:
     # Names and tags fill the template of the role: what servers make of them is a subject.
     if not is_user_name(asked.name) or len(asked.name) > _LONGEST_NAME:
         raise Refused(
-            f"{quoted(asked.name[:_LONGEST_NAME])} is not a name: that is one token of a subject, printable"
+            f"{quoted(asked.name[:_LONGEST_NAME])} is not one plain token of a subject, as a name is"
         )
     for tag in asked.tags:
         try:
@@ -365,7 +365,7 @@ def read_request(data: bytes, kind: type[S]) -> S:
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Refused(f"the request is not as it should be: {error}") from error
+        raise Refused(f"the request is not valid: {error}") from error
 
 
 def _digest(text: str) -> str:

@@ -39,9 +39,10 @@ def end(
 ) -> None:
     """Remove delegated keys of the account ACCOUNT.
 
-    Those that are named, else all that are over. The account is signed by the token and pushed, and the files
-    with the seeds are removed. Servers close the connections of users that a removed key has signed; so a
-    key that is named before its end is refused without --now.
+    Those that are named, else all that are over; one that is lost has to be named, with --now. The account
+    is signed by the token and pushed, and the files with the seeds are removed. Servers close the
+    connections of users that a removed key has signed; so a key that is named before its end is refused
+    without --now.
 
     \b
     Example:
