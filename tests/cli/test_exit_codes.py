@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from asked_commands import ASKED
 
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
@@ -19,9 +20,7 @@ OPERATOR = str(SoftwareKey.generate(Role.OPERATOR).public_key)
 
 @pytest.fixture
 def acme(cli: Cli) -> Cli:
-    cli.ok("operator", "add", "ACME")
-    cli.ok("account", "add", "ORDERS")
-    cli.ok("user", "add", "-a", "ORDERS", "app")
+    cli.found_system()
     return cli
 
 
@@ -147,3 +146,61 @@ def test_findings_are_3_and_what_is_done_already_is_0(acme: Cli) -> None:
         "operator edit --tag a",
     ]
     assert [code for code, _ in ends(acme, done).values()] == [0, 0, 0]
+
+
+# What is wrong, the exit code, how the sentence begins, and how many commands at least end with it.
+KINDS = {
+    "an unknown context": ({"SEEDLESS_CONTEXT": "NO"}, 2, 'there is no context "NO"', 55),
+    "a damaged configuration": ({"SEEDLESS_CONFIG": "bad.toml"}, 1, "bad.toml: ", 55),
+    "no configuration": ({"SEEDLESS_CONFIG": "gone.toml"}, 2, "there is no file gone.toml", 55),
+    "no store": ({"SEEDLESS_STORE": "gone"}, 2, "there is no store in gone", 50),
+    "no operator": ({"SEEDLESS_OPERATOR": "NO"}, 2, 'there is no operator "NO" in ', 50),
+    "no policy": ({"SEEDLESS_POLICY": "gone.toml"}, 2, "there is no policy gone.toml", 32),
+    "a damaged policy": ({"SEEDLESS_POLICY": "bad.toml"}, 1, "bad.toml: ", 32),
+    "a PIN, not its source": ({"SEEDLESS_PIN_SOURCE": "1234"}, 2, "the source of the PIN is not", 32),
+    "a damaged URI": ({"SEEDLESS_TOKEN": "pkcs11:tokn=x"}, 2, "a PKCS#11 URI has no attribute tokn", 32),
+    "no module": ({"SEEDLESS_MODULE": "/no/where.so"}, 4, "cannot load the PKCS#11 module /no/where.so", 32),
+    "no token": ({"SEEDLESS_TOKEN": "gone"}, 4, "no token matches pkcs11:token=gone", 8),
+    "no PIN": ({"SEEDLESS_PIN_SOURCE": "env:NONE"}, 4, "the environment variable NONE is not set", 30),
+}
+# Who is asked before a token is looked for: these need none, look for it with what is asked for, or go
+# through several.
+ASKED_FIRST = {
+    "token doctor", "key export", "account delete", "ceremony keygen", "recovery drill", "push", "key delete",
+}  # fmt: skip
+
+
+def test_a_mistake_has_one_exit_code_in_all_commands(acme: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = furnished(acme, monkeypatch)
+    before = acme.files()
+    for kind, (env, code, sentence, count) in KINDS.items():
+        ended = {name: acme.run(*words.split(), asks=True, **env) for name, words in commands.items()}
+        by_kind = {name: done.code for name, done in ended.items() if f"error: {sentence}" in done.err}
+        assert by_kind == dict.fromkeys(by_kind, code), kind
+        assert len(by_kind) >= count, (kind, ended.keys() - by_kind.keys())
+        others = {name: done for name, done in ended.items() if name not in by_kind}
+        # The rest does not need what is missing, or has another mistake in its words.
+        assert {name for name, done in others.items() if done.code in {1, 4}} == set(), kind
+        if code == 4:
+            asked = {name for name, done in others.items() if "not confirmed: run it on a t" in done.err}
+            assert kind == "no token" or asked <= ASKED_FIRST, (kind, asked - ASKED_FIRST)
+    assert acme.files() == before
+
+
+def furnished(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Give the commands that have to be agreed to something to do; return the words of all."""
+    monkeypatch.chdir(cli.home)
+    for words in (
+        "account add OLD", "account add BILLING", "account export add -a ORDERS -s orders.> --private",
+        "account mapping add -a ORDERS --from a --to b", "account signing-key add -a ORDERS --role clerk",
+        "operator signing-key add", "account show ORDERS --raw -o ORDERS.jwt",
+    ):  # fmt: skip
+        cli.ok(*words.split())
+    (cli.home / "bad.toml").write_text("x")
+    (cli.home / "tenants.toml").write_text('[accounts.ORDERS]\ndescription = "new"\n')
+    (cli.home / "servers").mkdir(0o700)
+    keys = {key["name"]: key["public_key"] for key in cli.ok("key", "list", "--json").data["keys"]}
+    names = {"spare": keys["OLD"], "signing_key": keys["ACME signing"], "delegated": keys["ORDERS clerk"]}
+    asked = {name: f"{name} {words.format(**names, token=cli.token.uri)}" for name, words in ASKED.items()}
+    del asked["recovery create"]  # it forks, which a process with a driver must not
+    return dict(zip(READING, READING, strict=True)) | asked

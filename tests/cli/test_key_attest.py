@@ -137,9 +137,9 @@ def test_without_roots_an_inventory_entry_or_a_file_a_sentence_reports_what_to_d
     assert (done.code, "no policy that pins the roots of attestations is named" in done.err) == (2, True)
     other = str(PublicKey(PublicKey.parse(operator).role, bytes(32)))
     done = cli.run("key", "attest", other, "--policy", policy(cli, operator))
-    assert (done.code, "is not in the inventory" in done.err) == (2, True)
+    assert (done.code, "the inventory does not have " in done.err) == (4, True)
     done = cli.run("key", "attest", operator, "-c", "missing.pem", "--policy", policy(cli, operator))
-    assert (done.code, "there is no missing.pem" in done.err) == (2, True)
+    assert (done.code, "there is no file missing.pem" in done.err) == (2, True)
 
 
 def test_a_policy_that_requires_it_lets_only_an_attested_key_sign(cli: Cli, operator: str) -> None:

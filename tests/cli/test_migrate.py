@@ -160,7 +160,7 @@ def test_nobody_is_asked_about_keys_for_a_token_that_is_not_there(cli: Cli, nsc:
 
 def test_where_nsc_has_no_store_the_folder_to_name_is_reported(cli: Cli) -> None:
     done = cli.run("migrate", "nsc", "--data-dir", str(cli.home / "stores"))
-    assert (done.code, done.out) == (1, "")
+    assert (done.code, done.out) == (2, "")
     assert "there is no store of nsc in " in done.err
     assert "--data-dir" in done.err
 

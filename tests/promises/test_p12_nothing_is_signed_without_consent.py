@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
+from asked_commands import ASKED
 
 from seedless.claims import Account, Operator
 from seedless.cli.main import seedless
@@ -37,70 +38,6 @@ if TYPE_CHECKING:
 AT = 1_700_000_000
 SENTENCE = "not confirmed: run it on a terminal, or add --yes\n"
 
-# Words for each command that has to be agreed to, on the store of the fixture; {…} are its files and keys.
-ASKED = {
-    "token doctor": "--token {token}",
-    "key delete": "{spare}",
-    "key export": "--dir out",
-    "key import": "seeds",
-    "key new": "--role account --name NEW",
-    "key register": "--role account --name NEW --id 01",
-    "operator add": "NEW --sys",
-    "operator edit": "--tag env:prod",
-    "operator import": "other.jwt",
-    "operator reissue": "",
-    "operator replace": "ACME --store pair --operator NEXT",
-    "operator signing-key add": "",
-    "operator signing-key remove": "{signing_key} --force",
-    "account add": "NEW",
-    "account authcallout": "ORDERS --auth-user app",
-    "account delete": "OLD --rm-creds",
-    "account edit": "ORDERS --conns 5",
-    "account export add": "-a ORDERS -s new.>",
-    "account export edit": "-a ORDERS -s orders.> --description text",
-    "account export remove": "-a ORDERS -s orders.>",
-    "account export revoke": "-a ORDERS -s orders.> -t BILLING",
-    "account export unrevoke": "-a ORDERS -s orders.> -t OLD",
-    "account import add": "-a BILLING --src-account OLD --remote-subject old.>",
-    "account import edit": "-a BILLING -s orders.> --name other",
-    "account import remove": "-a BILLING -s orders.>",
-    "account mapping add": "-a ORDERS --from new --to newer",
-    "account mapping edit": "-a ORDERS --from a --to b --weight 50",
-    "account mapping remove": "-a ORDERS --from a",
-    "account rename": "OLD NEW",
-    "account revoke": "-a ORDERS app",
-    "account signing-key add": "-a ORDERS",
-    "account signing-key edit": "-a ORDERS clerk --subs 7",
-    "account signing-key remove": "-a ORDERS clerk --force",
-    "account unrevoke": "-a ORDERS gone",
-    "user add": "-a ORDERS new",
-    "user delete": "-a ORDERS app --rm-creds",
-    "user edit": "-a ORDERS app --subs 7",
-    "user import": "foreign.creds",
-    "user rename": "-a ORDERS app new",
-    "user renew": "-a ORDERS app --expiry 5d",
-    "activation new": "-a ORDERS -s orders.> -t BILLING -o out.activation",
-    "apply": "tenants.toml",
-    "sign": "ORDERS.jwt --record",
-    "ceremony keygen": "NEW --holder Ada -o keys.json --policy-out new.toml",
-    "ceremony abandon": "first.json --store begun",
-    "recovery drill": "OTHER --sign",
-    "recovery create": "NEW --threshold 2 --shares 2 -o new.record",
-    "recovery restore": "given.record",
-    "recovery derive": "given.record --role account --name NEW -o new.record",
-    "rotate account-key": "OLD --without-servers",
-    "rotate operator-key": "--without-servers",
-    "delegate add": "ORDERS --role clerk --for 1h --out new.nk --without-servers",
-    "delegate renew": "{delegated} --for 1h --out new.nk --without-servers",
-    "delegate end": "ORDERS {delegated} --now --without-servers",
-    "push": "--all --dir servers",
-    "pull": "ORDERS --dir servers --overwrite-newer",
-    "prune": "--dir servers",
-    "server config": "--mem-resolver -o trust.conf",
-    "import account": "request.jwt",
-    "import user": "foreign.creds",
-    "migrate nsc": "--config-dir nsc --data-dir nsc/stores --keystore-dir nsc/keys",
-}
 # What is brought instead of --yes.
 BROUGHT = {
     "ceremony witness": "first.json --key {witness} -o out.witness --policy policy.toml --first-use all",

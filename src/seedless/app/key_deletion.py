@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from seedless.pkcs11.token import Token
     from seedless.store import Store
 
-__all__ = ["DeletedKey", "KeyDeletion", "LostKeys", "LostPlace", "require_unneeded"]
+__all__ = ["DeletedKey", "KeyDeletion", "LostKeys", "LostPlace", "not_in_inventory", "require_unneeded"]
 
 _NAMED = 10
 """Jwts that an error names; of more it gives the number."""
@@ -186,7 +186,7 @@ class LostKeys:
         if self._public_key is not None:
             entry = inventory.get(self._public_key)
             if entry is None:
-                raise _not_in_inventory(self._public_key)
+                raise not_in_inventory(self._public_key)
             return [entry]
         token = self._token()
         entries = [item for item in inventory if any(token.covers(place.token) for place in item.places_left)]
@@ -278,7 +278,8 @@ def _require_name(what: object, name: str | None, own: str) -> None:
         )
 
 
-def _not_in_inventory(public_key: PublicKey) -> NoKey:
+def not_in_inventory(public_key: PublicKey) -> NoKey:
+    """Return the error about a key that the inventory does not have."""
     return NoKey(f"the inventory does not have {public_key}", "seedless key list shows what it has")
 
 

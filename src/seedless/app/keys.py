@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from seedless import attestation
-from seedless.app.key_deletion import KeyDeletion, LostKeys
+from seedless.app.key_deletion import KeyDeletion, LostKeys, not_in_inventory
 from seedless.app.key_import import FolderImport, KeyImport
 from seedless.app.key_list import ListedKey, registered_key, token_key
 from seedless.app.key_names import key_named
@@ -184,6 +184,11 @@ class KeyManagement:
             atomic.write(tokens.reported())
         return entry
 
+    def require_ready(self, role: str | Role, name: str) -> None:
+        """Raise what creating a key of *role* needs and is not there, as far as that needs no PIN."""
+        with open_tokens(self._workspace, writable=True) as tokens:
+            tokens.require_ready([NewKey(_role(role, ON_TOKENS), name)])
+
     def create_in_file(self, role: str | Role, *, dry_run: bool = False) -> CreatedKeyFile:
         """Create a key of a user or a curve key, with its seed in the key store (0600)."""
         key = SoftwareKey.generate(_role(role, IN_FILES))
@@ -274,14 +279,14 @@ class KeyManagement:
         """Verify that the device created a key itself, by certificates of *files* and of its token.
 
         The files are PEM or DER; no PIN is asked. The chain is kept beside the inventory, unless *dry_run*.
-        Returned with it is the entry of the key. Raise `UsageError` for a key without an entry, and where the
-        policy pins no roots; `Refused` where nothing that it pins attests the key.
+        Returned with it is the entry of the key. Raise `NoKey` for a key without an entry; `UsageError` where
+        the policy pins no roots; `Refused` where nothing that it pins attests the key.
         """
         workspace = self._workspace
         key = public_key if isinstance(public_key, PublicKey) else PublicKey.parse(public_key)
         entry = workspace.inventory().get(key)
         if entry is None:
-            raise UsageError(f"{key} is not in the inventory", "seedless key register adds a key of a token")
+            raise not_in_inventory(key)
         pins = workspace.policy.attestation if workspace.policy else None
         if pins is None:
             raise UsageError(
@@ -363,9 +368,12 @@ class KeyRegistration:
         self._find = find
         self._on_all_tokens = on_all_tokens
 
-    @property
-    def tokens(self) -> tuple[KeyUri, ...]:
-        """The tokens whose keys are registered, found without a PIN."""
+    def require_ready(self) -> list[TokenInfo]:
+        """Return the tokens whose keys are registered; raise what is known without a PIN."""
+        with open_tokens(self._workspace) as tokens:
+            return tokens.require_chosen(self._uris())
+
+    def _uris(self) -> tuple[KeyUri, ...]:
         return chosen_uris(self._workspace) if self._on_all_tokens else (named_uri(self._workspace),)
 
     def run(self, *, dry_run: bool = False) -> RegisteredKeys:
@@ -376,7 +384,7 @@ class KeyRegistration:
         workspace = self._workspace
         workspace.refresh()
         with root_lock(workspace.root).held(workspace.observer.waits), open_tokens(workspace) as tokens:
-            opened = tokens.all_chosen() if self._on_all_tokens else (tokens.chosen(),)
+            opened = tokens.opened(self._uris())
             found = _joined([self._find(_Registrar(workspace, token)) for token in opened])
             written = found.entries + found.checked
             workspace.inventory().with_entries(*written)  # raises where a raw key has another role

@@ -13,7 +13,7 @@ import msgspec
 from seedless import migrate as nsc_home
 from seedless.app.key_import import put_on_token
 from seedless.app.tokens import open_tokens
-from seedless.errors import SeedlessError, StoreError, UsageError
+from seedless.errors import SeedlessError, UsageError
 from seedless.inventory import KeyEntry
 from seedless.jwt import Jwt
 from seedless.migrate import KeyFileContent, NscKey, NscPaths
@@ -29,10 +29,10 @@ W = TypeVar("W", bound="Workspace")
 
 
 def on_store_of_nsc(workspace: W, paths: NscPaths) -> W:
-    """Return *workspace* on the store of nsc in *paths*; raise `StoreError` where there is none."""
+    """Return *workspace* on the store of nsc in *paths*; raise `UsageError` where there is none."""
     names = operators(paths.root)
     if not names:
-        raise StoreError(
+        raise UsageError(
             f"there is no store of nsc in {shown(paths.root)}", "name its folder with --data-dir"
         )
     name = workspace.settings.operator or (paths.operator if paths.operator in names else None)

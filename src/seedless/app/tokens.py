@@ -204,14 +204,23 @@ class OpenTokens:
         That is the module, the tokens of issuers and of *new_keys*, a PIN that they still accept, and the
         source of it, which is not read. Raise `Refused` where the policy does not let a token sign.
         """
-        from seedless.pkcs11.session import require_pin_try  # see `_info`
-
         issuers = dict.fromkeys(change.draft.issuer for change in self._changes)
         asked = [self._uri_for(key) for key in issuers]
         infos = [self._allowed(uri, is_ours=is_ours)[1] for uri, is_ours in asked]
         makers = [self._maker(name)[1] for name in dict.fromkeys(key.token for key in new_keys)]
         _require_apart(makers)
-        infos += makers
+        self._require_pins(infos + makers)
+
+    def require_chosen(self, uris: Sequence[KeyUri]) -> list[TokenInfo]:
+        """Return the tokens of *uris*, which the person chose; raise as `require_ready`, log in nowhere."""
+        infos = [self._allowed(uri, is_ours=True)[1] for uri in uris]
+        self._require_pins(infos)
+        return infos
+
+    def _require_pins(self, infos: Sequence[TokenInfo]) -> None:
+        """Raise `PinError` where the token of one of *infos* takes no PIN, or none is to be had."""
+        from seedless.pkcs11.session import require_pin_try  # see `_info`
+
         for info in infos:
             if info.login_required:
                 require_pin_try(info, last_try=self._workspace.settings.last_try)
@@ -279,9 +288,9 @@ class OpenTokens:
         """Return the token that the person named, or the only one."""
         return self._open(named_uri(self._workspace), is_ours=True)
 
-    def all_chosen(self) -> tuple[Token, ...]:
-        """Return the token that the person named, or all that are connected; each is asked for its PIN."""
-        return tuple(self._open(uri, is_ours=True) for uri in chosen_uris(self._workspace))
+    def opened(self, uris: Sequence[KeyUri]) -> list[Token]:
+        """Return the tokens of *uris*, which the person chose; each is asked for its PIN."""
+        return [self._open(uri, is_ours=True) for uri in uris]
 
     def create(self, keys: Sequence[NewKey]) -> dict[NewKey, PublicKey]:
         """Create *keys* on the token that the person named, or their own, and register them.

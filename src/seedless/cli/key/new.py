@@ -49,6 +49,7 @@ def new(workspace: CommandWorkspace, *, role: str, name: str | None, software: b
     if workspace.options.dry_run:
         workspace.emit({"dry_run": True, "label": label}, f"would make {shown(label)}")
         return
+    workspace.keys.require_ready(role, name)
     consent.require(
         workspace.options, f"Create the key {shown(label)} on the token?", done="no key was created"
     )
@@ -112,6 +113,7 @@ def register(
     registration = workspace.keys.register(role, name, key_id=by_id)
     which = "the key" if by_id is None else f"the key with the id {by_id.hex()}"
     question = f"Sign a challenge with {which}, and register it as {role} {shown(name)}?"
+    registration.require_ready()
     registered = _run(workspace, registration, question)
     data = entry_data(registered.entries[0])
     del data["attested"]
@@ -122,7 +124,7 @@ def _register_all(workspace: CommandWorkspace, *, is_alone: bool) -> None:
     if not is_alone:
         raise UsageError("the keys of --all have their roles and names in their labels", "add nothing else")
     registration = workspace.keys.register_all()
-    on = ", ".join(shown(uri.token or str(uri)) for uri in registration.tokens)
+    on = ", ".join(info.where for info in registration.require_ready())
     question = f"Sign a challenge with every key on {on}, and register those with role and name?"
     registered = _run(workspace, registration, question)
     if registered.checked:
