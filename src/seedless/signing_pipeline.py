@@ -209,7 +209,7 @@ def issue(
     # without them.
     report.require_clean()
     if not agreed:
-        raise Refused("not confirmed: nothing was signed")
+        raise Refused(f"not confirmed: nothing was {'signed' if rehearsed.changes else 'done'}")
     with keys(rehearsed) as opened:
         plan = rehearsed
         if intent.new_keys:

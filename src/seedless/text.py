@@ -103,6 +103,11 @@ def brief(text: str, longest: int = LONGEST) -> str:
     return f"{shown(head)}… ({len(text)} characters, sha256 {digest(text)})"
 
 
+def cut(text: str, width: int = 16) -> str:
+    """Return *text*, a public key by default, in *width* columns; what is longer ends with an ellipsis."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
 def holds_seed(text: str) -> bool:
     """Report whether *text* holds something like a seed or a private key of nkeys."""
     return len(text) >= _SHORTEST_SEED and re.search(_SEED, text) is not None

@@ -96,7 +96,7 @@ def test_a_callout_and_no_system_account_do_not_go_together(auth: Cli) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        pytest.param([], 2, "nothing is to be changed", id="no option"),
+        pytest.param([], 2, "no option names a change", id="no option"),
         pytest.param(["--disable", "--rm-curve"], 2, "--disable is used alone", id="off, and edited"),
         pytest.param(["--curve", OWN_USER], 2, "is not a curve key", id="the key of a user as a curve key"),
         pytest.param(["--curve", "generate", "--rm-curve"], 2, "set or removed, not both", id="both ways"),

@@ -81,9 +81,9 @@ def test_an_account_that_others_import_from_is_deleted_by_force_alone(system: Cl
     importing(system)
     done = system.run("account", "delete", "ORDERS")
     assert (done.code, done.out) == (2, "")
-    assert 'SHOP import from "ORDERS"' in done.err
+    assert 'account "ORDERS" is named by the imports of SHOP' in done.err
     forced = system.ok("account", "delete", "ORDERS", "--force")
-    assert "warning: SHOP import from ORDERS" in forced.err
+    assert 'warning: account "ORDERS" is named by the imports of SHOP' in forced.err
 
 
 def test_an_account_that_a_callout_places_users_in_is_not_deleted(system: Cli) -> None:
@@ -91,7 +91,7 @@ def test_an_account_that_a_callout_places_users_in_is_not_deleted(system: Cli) -
     system.ok("user", "add", "-a", "AUTH", "callout")
     system.ok("account", "authcallout", "AUTH", "--auth-user", "callout", "--allowed-account", "ORDERS")
     done = system.run("account", "delete", "ORDERS")
-    assert (done.code, 'AUTH place users by auth callout in "ORDERS"' in done.err) == (2, True)
+    assert (done.code, 'account "ORDERS" is named by the auth callout of AUTH' in done.err) == (2, True)
 
 
 def test_a_deletion_is_tried_dry(system: Cli) -> None:

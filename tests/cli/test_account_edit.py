@@ -282,7 +282,7 @@ def test_an_edit_that_changes_nothing_signs_nothing(orders: Cli, words: list[str
 
 def test_an_edit_without_an_option_names_the_options(orders: Cli) -> None:
     done = orders.run("account", "edit", "ORDERS")
-    assert (done.code, done.err.splitlines()[0]) == (2, "error: nothing is to be changed")
+    assert (done.code, done.err.splitlines()[0]) == (2, "error: no option names a change")
 
 
 def test_an_account_that_is_not_there_gets_the_names_that_are(orders: Cli) -> None:

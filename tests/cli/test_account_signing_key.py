@@ -47,9 +47,9 @@ def user(cli: Cli, name: str) -> Stored:
 
 
 def test_a_plain_signing_key_is_made_and_issues_users(orders: Cli) -> None:
-    orders.ok(*KEY, "add", "-a", "ORDERS")
+    done = orders.ok(*KEY, "add", "-a", "ORDERS")
     (key,) = entries(orders)
-    assert isinstance(key, str)
+    assert done.out == f"account ORDERS: changed\nsigning key: {key}\n"
     orders.ok("user", "add", "-a", "ORDERS", "app", "--allow-pub", "orders.>")
     assert str(user(orders, "app").issuer) == key
 
@@ -140,7 +140,7 @@ def test_a_plain_key_with_users_of_its_own_becomes_no_scope_by_accident(orders: 
         pytest.param(
             ["edit", "nobody", "--subs", "1"], '"nobody" is not a signing key of account ORDERS', id="no role"
         ),
-        pytest.param(["edit", "service"], "nothing is to be changed", id="no option"),
+        pytest.param(["edit", "service"], "no option names a change", id="no option"),
         pytest.param(["edit", "service", "--time", "8"], '"8" is not a span of a day', id="no time of day"),
         pytest.param(["remove", "nobody"], "there are: service", id="nothing to remove"),
     ],
@@ -196,8 +196,11 @@ def test_signing_keys_are_listed_with_their_users(orders: Cli) -> None:
         },
     }  # fmt: skip
     lines = orders.ok(*KEY, "list", "-a", "ORDERS").out.splitlines()
-    assert lines[0].split() == ["SIGNING", "KEY", "SCOPE", "USERS", "INVENTORY"]
-    assert sorted(line.split()[1:] for line in lines[1:]) == [["any", "0", "-"], ["service", "1", "known"]]
+    assert lines[0].split() == ["NAME", "SIGNING", "KEY", "SCOPE", "USERS"]
+    assert sorted(line.split() for line in lines[1:]) == [
+        ["-", OWN_ACCOUNT, "any", "0"],
+        ["ORDERS", "service", f"{made[:15]}…", "service", "1"],
+    ]
 
 
 def test_a_signing_key_is_tried_dry_and_not_made(orders: Cli) -> None:

@@ -1,4 +1,4 @@
-"""`seedless activation new`: leave for another account, signed by a key of the exporting one."""
+"""`seedless activation new`: activations for another account, signed by a key of the exporting one."""
 
 from __future__ import annotations
 

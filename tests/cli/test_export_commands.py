@@ -1,4 +1,4 @@
-"""`seedless account export`: exports are added, changed and taken out, and leave for them is revoked."""
+"""`seedless account export`: exports are added, changed, removed, and activations for them are revoked."""
 
 from __future__ import annotations
 

@@ -99,9 +99,12 @@ def test_signing_keys_are_made_given_listed_and_removed(acme: Cli) -> None:
     assert {row["key"]: (row["known"], row["accounts"]) for row in data["signing_keys"]} == {
         made: (True, 1), OWN_OPERATOR: (False, 0),
     }  # fmt: skip
-    assert acme.ok("operator", "signing-key", "list").out.splitlines()[0].split() == [
-        "SIGNING", "KEY", "ACCOUNTS", "INVENTORY",
-    ]  # fmt: skip
+    header, *rows = acme.ok("operator", "signing-key", "list").out.splitlines()
+    assert header.split() == ["NAME", "SIGNING", "KEY", "ACCOUNTS"]
+    assert {tuple(row.split()) for row in rows} == {
+        ("ACME", "signing", f"{made[:15]}…", "1"),
+        ("-", OWN_OPERATOR, "0"),
+    }
     acme.ok("operator", "signing-key", "remove", OWN_OPERATOR)
     assert stored(acme).claims.body.signing_keys == (made,)
 
@@ -159,7 +162,7 @@ def test_under_a_strict_operator_an_edit_moves_an_account_to_a_signing_key(acme:
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        pytest.param([], 2, "nothing is to be changed", id="no option"),
+        pytest.param([], 2, "no option names a change", id="no option"),
         pytest.param(["--system-account", "NOBODY"], 2, 'there is no account "NOBODY"', id="no such account"),
         pytest.param(["--system-account", OWN_OPERATOR], 2, "is not the key of an account", id="no account"),
         pytest.param(["--sk", OWN_ACCOUNT], 2, "is the key of an account, not of an", id="no operator"),

@@ -92,7 +92,7 @@ def test_an_edit_without_options_reports_that_there_is_nothing_to_do(system: Cli
     done = system.run("user", "edit", "-a", "ORDERS", "app")
     assert (done.code, done.err) == (
         2,
-        "error: nothing is to be changed\nhint: name it with an option; --help lists them\n",
+        "error: no option names a change\nhint: seedless user edit --help\n",
     )
 
 

@@ -92,7 +92,7 @@ def test_who_has_expired_is_renewed_too(system: Cli, monkeypatch: pytest.MonkeyP
 
 def test_a_user_that_never_expires_is_skipped(system: Cli) -> None:
     done = system.ok("user", "renew", "-a", "ORDERS", "ever")
-    assert done.out == "nobody is to be renewed\n"
+    assert done.out == "no user is to be renewed\n"
     assert done.err == "user ORDERS/ever is skipped: it never expires\n"
 
 

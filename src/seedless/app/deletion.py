@@ -130,28 +130,28 @@ def _refuse_needed(workspace: Workspace, jwt: Jwt[object], *, force: bool) -> tu
             "give --force to delete it here",
         )
     notices: list[Notice] = []
-    for verb, names in _depending(workspace, jwt).items():
+    for (members, command), names in _depending(workspace, jwt).items():
+        text = (
+            f"account {quoted(jwt.claims.name)} is named by the {members} of {', '.join(map(shown, names))}"
+        )
         if names and not force:
-            raise UsageError(
-                f"{', '.join(map(shown, names))} {verb} {quoted(jwt.claims.name)}",
-                "edit them first, or give --force",
-            )
+            raise UsageError(text, f"seedless {command} --help; or delete it with --force")
         if names:
-            notices.append(Notice(f"{', '.join(names)} {verb} {jwt.claims.name}", is_warning=True))
+            notices.append(Notice(text, is_warning=True))
     return tuple(notices)
 
 
-def _depending(workspace: Workspace, jwt: Jwt[object]) -> dict[str, list[str]]:
-    """Return which accounts of the store depend on that of *jwt*, and how."""
+def _depending(workspace: Workspace, jwt: Jwt[object]) -> dict[tuple[str, str], list[str]]:
+    """Return which accounts of the store name that of *jwt*, by member and the command for it."""
     key = jwt.claims.sub
     # Accounts that cannot be read are not counted as dependents: a damaged file must not keep its
     # neighbours from being deleted.
     others = [account.claims for account in workspace.readable_accounts() if account.claims.sub != key]
     return {
-        "import from": [
+        ("imports", "account import remove"): [
             other.name for other in others if any(entry.account == key for entry in other.body.imports)
         ],
-        "place users by auth callout in": [
+        ("auth callout", "account authcallout"): [
             other.name for other in others if key in other.body.authorization.allowed_accounts
         ],
     }

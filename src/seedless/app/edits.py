@@ -50,10 +50,11 @@ Change = Callable[[Claims[B]], Claims[B]]
 
 
 class Edited(msgspec.Struct, Generic[B], frozen=True):
-    """What came of an edit: the jwt in the store, and whether it is another than before."""
+    """What came of an edit: the jwt in the store, whether it is another than before, and new signing keys."""
 
     jwt: Jwt[B]
     changed: bool
+    new_keys: tuple[str, ...] = ()
 
 
 def edit(
@@ -92,7 +93,12 @@ def edit(
         step = changed(claims, key, replaces=before, now=now, reason=reason, address=address)
         return Plan((step,), now, around)
 
-    return preview(workspace, Intent(plan, wanted), _edited, notices=notices, files=files, judge=judge)
+    def edited(jwts: tuple[Jwt[Any], ...]) -> Edited[Any]:
+        (jwt,) = jwts
+        existing = _signing_keys(before)
+        return Edited(jwt, changed=True, new_keys=tuple(k for k in _signing_keys(jwt) if k not in existing))
+
+    return preview(workspace, Intent(plan, wanted), edited, notices=notices, files=files, judge=judge)
 
 
 def edit_account(
@@ -111,9 +117,8 @@ def edit_account(
     return edit(workspace, (name,), changed, reason=reason, issuer=issuer, notices=notices)
 
 
-def _edited(jwts: tuple[Jwt[object], ...]) -> Edited[object]:
-    (jwt,) = jwts
-    return Edited(jwt, changed=True)
+def _signing_keys(jwt: Jwt[Any]) -> list[str]:
+    return [signing_key(entry) for entry in getattr(jwt.claims.body, "signing_keys", ())]
 
 
 def unchanged(workspace: Workspace, before: Jwt[B], notices: Sequence[Notice] = ()) -> Preview[Edited[B]]:

@@ -151,7 +151,7 @@ class Exports:
             exp=arguments.seconds("expiry", expiry, now),
             nbf=arguments.seconds("start", start, now),
         )
-        change = changed(claims, key, replaces=None, now=now, reason=f"leave for {target}")
+        change = changed(claims, key, replaces=None, now=now, reason=f"activation for {target}")
         around = workspace.around(claims, keys=(exporter.sub,))
         files = no_files if output is None else functools.partial(_activation_file, Path(output))
         intent = resigned(change, around, now)

@@ -13,7 +13,7 @@ from seedless.errors import SeedlessError, UsageError
 from seedless.inventory import Inventory
 from seedless.nkey import PublicKey, Role
 from seedless.store import readable
-from seedless.text import quoted
+from seedless.text import cut, quoted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
 
 __all__ = [
-    "key_named", "keys_named", "known_titles", "names_for", "names_of", "title", "titled", "with_titles",
+    "key_named", "keys_named", "known_titles", "named_key", "names_for", "names_of", "title", "titled",
+    "with_titles",
 ]  # fmt: skip
 
 _KEY = re.compile(r"[AOU][A-Z2-7]{55}")
@@ -102,6 +103,12 @@ class _KnownTitles(Mapping[str, str]):
 
     def __len__(self) -> int:
         raise TypeError
+
+
+def named_key(workspace: Workspace, key: str) -> tuple[str, str]:
+    """Return name and key as cells of a table, the key cut where the inventory or the store has its name."""
+    name = names_of(workspace, [key]).get(key)
+    return (shown(name), cut(key)) if name else ("-", key)
 
 
 def with_titles(text: str, titles: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""`seedless activation`: leave for another account to import a private export."""
+"""`seedless activation`: permissions for other accounts to import a private export."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def new(
     issuer: str | None,
     given: dict[str, Moment],
 ) -> None:
-    """Make an activation: leave for one account to import.
+    """Sign an activation: permission for one account to import.
 
     It is signed by a key of the exporting account. It is in no store: hand it to the importing account, which
     takes it with seedless account import add --activation.

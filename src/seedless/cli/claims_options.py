@@ -30,6 +30,11 @@ B = TypeVar("B")
 R = TypeVar("R")
 
 
+def nothing_to_change() -> UsageError:
+    """Return the error of a command that was given no option that changes anything."""
+    return UsageError("no option names a change", f"{click.get_current_context().command_path} --help")
+
+
 class ClaimsOptions(msgspec.Struct, frozen=True):
     """What the options set in claims, still as option values."""
 
@@ -43,7 +48,7 @@ class ClaimsOptions(msgspec.Struct, frozen=True):
     def require_given(self, *others: object) -> None:
         """Raise `UsageError` when neither these options nor one of the *others* was given."""
         if not self.are_given and not any(others):
-            raise UsageError("nothing is to be changed", "name it with an option; --help lists them")
+            raise nothing_to_change()
 
     def claims(self, existing: Claims[B], now: int) -> Claims[B]:
         """Return *existing* claims with what the options set; spans count from *now* (Unix seconds)."""

@@ -40,6 +40,7 @@ def print_edited(workspace: CommandWorkspace, edited: Edited[Any]) -> None:
     claims = edited.jwt.claims
     what = f"{claims.body.kind} {shown(claims.name.strip())}"
     if edited.changed:
-        workspace.emit(describe.data(edited.jwt) | {"changed": True}, f"{what}: changed")
+        new = [f"signing key: {key}" for key in edited.new_keys]
+        workspace.emit(describe.data(edited.jwt) | {"changed": True}, "\n".join([f"{what}: changed", *new]))
     else:
         workspace.emit({"changed": False}, f"{what}: nothing to change")

@@ -135,7 +135,7 @@ def _by_number(settings: Settings, expected: int | None) -> Callable[[DeletePrev
         if expected is None:
             typed = consent.answer("How many accounts are deleted? Type their number: ")
         if typed != str(len(found.orphaned)):
-            raise Refused(f"nothing was deleted: the number of accounts to delete is not {quoted(typed)}")
+            raise Refused(f"nothing was deleted: {len(found.orphaned)} would be, not {quoted(typed)}")
         return True
 
     return approve

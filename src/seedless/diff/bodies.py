@@ -261,7 +261,7 @@ def activation(wording: Wording, path: str, sides: tuple[Activation, Activation]
         inside = is_contained_in(new.subject, old.subject)
         effect = Effect.NARROWS if inside else Effect.WIDENS
     subjects, kinds = (old.subject, new.subject), (old.import_type, new.import_type)
-    yield from value(wording, f"{path}.subject", "leave to import", subjects, effect=effect, show=word)
+    yield from value(wording, f"{path}.subject", "may import", subjects, effect=effect, show=word)
     yield from value(wording, f"{path}.kind", "kind of import", kinds)
     issuers = (old.issuer_account, new.issuer_account)
     yield from value(wording, f"{path}.issuer_account", "exporting account", issuers, show=wording.key)

@@ -377,7 +377,7 @@ def _there(connection: Connection, servers: int | None) -> set[AccountServer]:
         named = f": {listed({AccountServer('', name) for name in silent})} did not" if silent else ""
         raise ServerError(
             f"{len(servers_found)} of {known} servers answered ({listed(servers_found)}){named}",
-            f"start it, or wait until the others forget it; {AGAIN}",
+            f"start the others, or wait until these forget a server that has ended; {AGAIN}",
         )
     return servers_found
 

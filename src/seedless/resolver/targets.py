@@ -14,6 +14,7 @@ read again before it replaces the old one, and has to report what was wanted.
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -97,7 +98,9 @@ class FolderTarget:
     def __init__(self, path: Path, operator: Jwt[Operator]) -> None:
         """Take the folder *path*; raise `UsageError` when there is none."""
         if not path.is_dir():
-            raise UsageError(f"there is no folder {shown(path)}", "make it, with mode 0700")
+            raise UsageError(
+                f"there is no folder {shown(path)}", f"create it: mkdir -m 700 {shlex.quote(str(path))}"
+            )
         self._path: Final = path
         self._server: Final = AccountServer("", str(path))
         self.server_reports: Final = (

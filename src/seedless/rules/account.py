@@ -243,7 +243,9 @@ def c064_mapping_of_a_cluster_is_no_more_than_all(
                 sums[target.cluster] += target.weight or _ALL
                 total = sums[target.cluster]
                 if total > _ALL:
-                    text = f"{cited(source)} goes out with {total} percent in {cited(target.cluster)}"
+                    text = (
+                        f"the weights of {cited(source)} add up to {total} percent in {cited(target.cluster)}"
+                    )
                     yield error("C064", f"{at(path, index)}.weight", text, "lower the weights")
 
 
@@ -256,7 +258,8 @@ def c065_mapping_is_no_more_than_all(statement: Statement[Account], _: Context) 
     for path, source, targets in _mappings(statement):
         total = sum(target.weight or _ALL for target in targets if not target.cluster)
         if total > _ALL:
-            yield error("C065", path, f"{cited(source)} goes out with {total} percent", "lower the weights")
+            text = f"the weights of {cited(source)} add up to {total} percent"
+            yield error("C065", path, text, "lower the weights")
 
 
 def c066_callout_accounts_need_users(statement: Statement[Account], _: Context) -> Iterator[Finding]:

@@ -197,7 +197,7 @@ def c035_activation_is_of_its_kind(statement: Statement[Account], _: Context) ->
 def c036_activation_covers_the_subject(statement: Statement[Account], _: Context) -> Iterator[Finding]:
     """The subject of an import is within that of its activation.
 
-    Leave for `orders.eu.*` is no leave for `orders.>`.
+    An activation for `orders.eu.*` does not permit `orders.>`.
     """
     for path, item, activation in tokens(statement.claims.body):
         if activation is None:

@@ -120,7 +120,7 @@ _SERVICE_LEAVE = {"subject": "orders", "kind": "service"}
             "<account>",
             {"type": "service", "to": "there"},
             ["C036"],
-            id="C036 to is beyond the leave for a service",
+            id="C036 to is beyond the activation for a service",
         ),
         pytest.param(
             "<other account>", {}, "<account>", {"to": "there"}, [], id="C036 to is here for a stream"

@@ -12,7 +12,7 @@ import click
 
 from seedless.app.auth_callout import CalloutMembers
 from seedless.app.edits import Edited
-from seedless.cli.claims_options import several
+from seedless.cli.claims_options import nothing_to_change, several
 from seedless.cli.command import command
 from seedless.cli.edits import print_edited
 from seedless.cli.key_options import issuer_option
@@ -81,7 +81,7 @@ def _require_sense(curve: str | None, given: Mapping[str, object], *, disable: b
     if disable and others:
         raise UsageError("--disable is used alone", "leave out the other options")
     if not (disable or others):
-        raise UsageError("nothing is to be changed", "name it with an option; --help lists them")
+        raise nothing_to_change()
     if curve is not None and given["rm_curve"]:
         raise UsageError("the curve key is set or removed, not both", "leave out --rm-curve: it is replaced")
 

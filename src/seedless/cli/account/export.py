@@ -70,7 +70,7 @@ _target_option = click.option(
     "target",
     required=True,
     metavar="NAME|KEY|*",
-    help="Whose leave; * is everyone's.",
+    help="The account whose activations these are; * is every account.",
 )
 
 
@@ -185,9 +185,9 @@ def list_(workspace: CommandWorkspace, *, account: str) -> None:
 def revoke(
     workspace: CommandWorkspace, *, target: str, at: Moment, **which: Unpack[ExchangeOptions]
 ) -> EditPreview:
-    """Take back the leave of an account to import.
+    """Revoke the activations of an account.
 
-    Every activation that was issued to it until now (or --at) counts no more; a later one does.
+    Activations that were issued to it until now (or --at) are refused; later ones are accepted.
 
     \b
     Example:
@@ -203,7 +203,7 @@ def revoke(
 @issuer_option
 @edit_options
 def unrevoke(workspace: CommandWorkspace, *, target: str, **which: Unpack[ExchangeOptions]) -> EditPreview:
-    """Let the activations of an account count again.
+    """Accept the revoked activations of an account again.
 
     \b
     Example:
@@ -218,7 +218,7 @@ def unrevoke(workspace: CommandWorkspace, *, target: str, **which: Unpack[Exchan
 @chosen_kind_option
 @store_options
 def revocations(workspace: CommandWorkspace, *, account: str, subject: str | None, kind: Kind | None) -> None:
-    """List the accounts whose leave is taken back.
+    """List the accounts whose activations are revoked.
 
     \b
     Example:

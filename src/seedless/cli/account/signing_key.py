@@ -138,16 +138,15 @@ def list_(workspace: CommandWorkspace, *, account: str) -> None:
     keys = workspace.signing_keys.list(account)
     names = ("key", "scoped", "role", "description", "known")
     data = [printing.members(key, *names) | {"users": key.issued} for key in keys]
-    from seedless.app.key_names import titled  # only for the list
+    from seedless.app.key_names import named_key  # only for the list
 
     rows = [
         (
-            titled(workspace, key.key),
+            *named_key(workspace, key.key),
             shown(key.role or "-") if key.scoped else "any",
             str(key.issued),
-            "known" if key.known else "-",
         )
         for key in keys
     ]
-    text = printing.table(rows, ("SIGNING KEY", "SCOPE", "USERS", "INVENTORY"))
+    text = printing.table(rows, ("NAME", "SIGNING KEY", "SCOPE", "USERS"))
     workspace.emit({"account": account, "signing_keys": data}, text)

@@ -17,7 +17,7 @@ from seedless.cli.options import token_options
 from seedless.cli.workspace import CommandWorkspace
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.uri import KeyUri
-from seedless.text import shown
+from seedless.text import cut, shown
 from seedless.units import moment
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from seedless.spares import Backup
 
 
-_NAME, _KEY, _TOKEN = 20, 16, 20  # columns; with the role, the state and the gaps, 80
+_NAME, _TOKEN = 20, 20  # columns; with the key, the role, the state and the gaps, 80
 _ROLES = {role.name.lower(): role for role in (Role.OPERATOR, Role.ACCOUNT, Role.USER, Role.CURVE)}
 
 
@@ -96,16 +96,12 @@ def _line(row: dict[str, Any], *, is_long: bool) -> tuple[str, ...]:
         fingerprint = PublicKey.parse(key).fingerprint if row["public_key"] else "-"
         return role, name, key, fingerprint, state, row["uri"] or "-"
     tokens = ", ".join(_token(place) for place in (row, *row.get("spares", ())) if place["uri"]) or "-"
-    return role, _cut(name, _NAME), _cut(key, _KEY), state, _cut(tokens, _TOKEN)
+    return role, cut(name, _NAME), cut(key), state, cut(tokens, _TOKEN)
 
 
 def _token(place: Mapping[str, Any]) -> str:
     label = shown(KeyUri.parse(place["uri"]).token or "-")
     return f"{label} (lost)" if place.get("lost_at") else label
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _backup_data(found: Mapping[PublicKey, Backup], key: ListedKey) -> dict[str, object] | None:

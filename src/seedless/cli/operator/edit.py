@@ -102,9 +102,9 @@ def list_(workspace: CommandWorkspace) -> None:
       seedless operator signing-key list
     """
     keys = workspace.signing_keys.list()
-    from seedless.app.key_names import titled  # only for the list
+    from seedless.app.key_names import named_key  # only for the list
 
-    rows = [(titled(workspace, key.key), str(key.issued), "known" if key.known else "-") for key in keys]
-    text = printing.table(rows, ("SIGNING KEY", "ACCOUNTS", "INVENTORY"))
+    rows = [(*named_key(workspace, key.key), str(key.issued)) for key in keys]
+    text = printing.table(rows, ("NAME", "SIGNING KEY", "ACCOUNTS"))
     listed = [printing.members(key, "key", "known") | {"accounts": key.issued} for key in keys]
     workspace.emit({"operator": workspace.operator().claims.name, "signing_keys": listed}, text)

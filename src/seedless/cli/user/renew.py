@@ -66,4 +66,4 @@ def _report(workspace: CommandWorkspace, renewed: UsersRenewed) -> None:
     for user in renewed.skipped:
         kind = "user" if user.address[1:] else "account"
         printing.report(f"{kind} {shown('/'.join(user.address))} is skipped: {printing.printable(user.why)}")
-    workspace.emit(data, "\n".join(lines) or "nobody is to be renewed")
+    workspace.emit(data, "\n".join(lines) or "no user is to be renewed")
