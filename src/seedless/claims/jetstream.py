@@ -3,7 +3,8 @@
 One table, `SUBJECTS`, states them; options, desired-state files and reviews are made from it. Sources: the
 subjects of the API, docs.nats.io "NATS API Reference" of JetStream; the reply subjects of ADR-15 and, for
 servers with domains in them, the feature flag `js_ack_fc_v2` (nats-server 2.14, default in 2.16); key-value
-buckets ADR-8, object stores ADR-20; what clients do with them was read in nats-py 2.16 (`nats/js`).
+buckets ADR-8, object stores ADR-20; what clients do with them was read in nats-py 2.16 (`nats/js`),
+and tried with it, nats.go 1.22.1 and `@nats-io/jetstream` 3.4.0.
 
 Two things that subjects cannot restrict: who may create consumers may let the server deliver to any subject
 of the account, and who may create streams may let them copy other streams (sources, mirrors).
