@@ -63,7 +63,8 @@ _CLI_HEAD = f"""\
 {_GENERATED}
 
 stdout is data, stderr is for people. Exit codes: {_EXIT_CODES}.
-What `--json` prints is in [json.md](json.md).
+What `--json` prints is in [json.md](json.md). On a terminal lines are wrapped between words, at its width or
+`COLUMNS`; keys, URIs, paths and commands stay whole. Files and pipes get every line as it is.
 """
 _RULES_HEAD = f"""\
 # Rules

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["columns", "columns_where_asked", "fitted", "wrapped"]
 
+_KEY: Final = 66  # columns of a digest, the longest of what is compared by eye, in brackets
 _USUAL: Final = 80  # columns, where a terminal reports none, as a serial line
 _ESCAPE = r"\x1b\[[0-9;]*m"
 # What follows a command in a sentence, and is not a word of it: `seedless key list shows the names`.
@@ -83,6 +84,8 @@ def _wrapped(line: str, width: int) -> str:
     # It counts characters, of which those of colours have no width and some others two, and breaks at every
     # blank: it gets a word of as many x as there are columns for each that is to stay whole.
     masks = ["x" * max(_width(found["word"]), 1) for found in words]
+    if masks and len(masks[-1]) > width:
+        masks[-1] = "x"  # it has place nowhere, and stays behind its label
     below = _below(re.sub(_ESCAPE, "", line), width, longest=max(map(len, masks), default=0))
     texts = [""]
     for number, (found, mask) in enumerate(zip(words, masks, strict=True)):
@@ -99,7 +102,7 @@ def _wrapped(line: str, width: int) -> str:
         for number, text in enumerate(filter(None, texts))
         for row in textwrap.wrap(
             text, width, initial_indent=below if number else words[0]["gap"], subsequent_indent=below,
-            break_long_words=False, break_on_hyphens=False,
+            break_long_words=False,
         )
     ]  # fmt: skip
     left = (found["word"] for found in words)
@@ -120,8 +123,10 @@ def _below(line: str, width: int, *, longest: int) -> str:
     lead = re.match("[ │├└─]*", line)[0]  # type: ignore[index]  # it matches always
     label = re.match(_LABEL, line) if lead.isspace() or not lead else None
     indent = len(label[0]) if label and len(label[0]) <= width // 2 else len(lead) + 2
-    # Where it has place nowhere, the terminal breaks it in any case.
-    indent = min(indent, width - longest) if longest <= width else indent
+    if longest <= width:
+        # What somebody writes into a long description must not begin where a line of the review does: only a
+        # key or a digest goes as far to the left, and no more than that has to on 80 columns.
+        indent = min(indent, max(width - longest, 0 if longest <= _KEY else len(lead) + 1))
     return f"{lead.translate(_BELOW_BRANCHES):<{indent}}"[:indent]
 
 

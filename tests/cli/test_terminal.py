@@ -35,9 +35,9 @@ def wide(line: str) -> int:
 
 
 def broken(said: str, columns: int) -> list[str]:
-    """The lines that a terminal of *columns* breaks, but for those that are one key, path or command."""
-    copied = re.compile(r" *(\d+\. )?(\S+|seedless .*)$")
-    return [line for line in lines_of(said) if wide(line) > columns and not copied.match(line)]
+    """The lines that a terminal of *columns* breaks, but for a key, path or command wider than it."""
+    copied = [(line, re.search(r"(seedless .*|\S+)$", line)) for line in lines_of(said)]
+    return [line for line, end in copied if wide(line) > columns and end and wide(end[0]) <= columns]
 
 
 def words(text: str) -> list[str]:

@@ -87,6 +87,7 @@ CASES = {
         60,
         ["  account ORDERS", f" ({KEY}):", " none"],
     ),
+    "what is wider than the terminal, behind its label": (f"KEY   {KEY}", 40, [f"KEY   {KEY}"]),
     "what is wider than the terminal": (f"key {KEY} is lost", 40, ["key", f"  {KEY}", "  is lost"]),
     "a branch of the tree": (
         "│   ├── user app (UABC…)  on a token, no spare",
@@ -182,6 +183,13 @@ def test_every_word_of_a_text_is_there_in_its_order_whatever_the_width(text: str
 def test_no_line_of_words_that_fit_is_too_wide(text: str, width: int) -> None:
     lines = wrapped(text, width).split("\n")
     assert [line for line in lines if len(line) + line.count("試") > width] == []
+
+
+@given(st.lists(st.text("ab:-", min_size=1, max_size=80), min_size=1).map(" ".join))
+def test_on_80_columns_nothing_that_belongs_to_a_line_begins_where_a_line_does(text: str) -> None:
+    for lead in ("", "  "):
+        _, *below = wrapped(f"{lead}{text}", 80).split("\n")
+        assert [line for line in below if not line.startswith(f"{lead} ")] == []
 
 
 def test_a_text_without_an_end_takes_no_time_without_an_end() -> None:
