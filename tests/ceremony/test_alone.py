@@ -191,11 +191,12 @@ def test_a_wrong_pin_after_the_words_is_asked_again_and_the_ceremony_goes_on(
 
 def test_a_short_pin_and_two_different_entries_of_a_new_one_are_asked_for_again(cli: Cli) -> None:
     cli.env["SEEDLESS_PIN_SOURCE"] = "prompt"
-    (cli.home / "so").write_text("12345678")
-    (cli.home / "so").chmod(0o600)
-    so_pin = f"file:{cli.home / 'so'}"
     cli.env.pop("SEEDLESS_TOKEN")
-    terminal = cli.terminal_for("token", "init", "--label", "NEW", "--yes", "--so-pin-source", so_pin)
+    terminal = cli.terminal_for("token", "init", "--label", "NEW", "--yes")
+    terminal.wait_for('New SO PIN for token "NEW": ')
+    terminal.type("12345678\n")
+    terminal.wait_for("once more: ")
+    terminal.type("12345678\n")
     terminal.wait_for('New PIN for token "NEW": ')
     terminal.type("123\n")
     # Before it is typed a second time: a prompt follows that is not "once more".

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
@@ -107,14 +108,28 @@ def test_a_policy_is_explained_with_the_names_of_its_keys(acme: Cli) -> None:
     assert (changed.code, f" user ada ({ada})" in changed.out) == (5, True), changed.out
 
 
-def test_a_finding_names_the_key_that_it_is_about(acme: Cli) -> None:
+def test_a_ceremony_names_its_keys_in_every_step(acme: Cli) -> None:
     operator = acme.ok("operator", "show", "--json").data["subject"]
-    (acme.home / "policy.toml").write_text(f'operator = "{operator}"\n')
-    acme.ok("account", "edit", "ORDERS", "--conns", "5", "--plan", str(acme.home / "a.plan"))
-    request = str(acme.home / "request.json")
-    acme.ok("ceremony", "prepare", str(acme.home / "a.plan"), "--reason", "a", "-o", request)
-    words = ("ceremony", "review", request, "--policy", str(acme.home / "policy.toml"))
-    done = acme.run(*words)
-    assert f" R011 ledger operator ACME ({operator}): " in done.err, done.err
-    done = acme.run(*words, "--first-use", "all")
-    assert f"waived: R011 ledger operator ACME ({operator}): " in done.err, done.err
+    ada = acme.ok("key", "new", "--role", "user", "--name", "ada", "--json").data["public_key"]
+    policy, plan, request, witness, result = (
+        str(acme.home / name)
+        for name in ("policy.toml", "a.plan", "request.json", "ada.witness", "result.json")
+    )
+    witnesses = f'[witnesses]\nkeys = ["{ada}"]\nthreshold = 1\n'
+    (acme.home / "policy.toml").write_text(f'operator = "{operator}"\n{witnesses}')
+    acme.ok("account", "edit", "ORDERS", "--conns", "5", "--plan", plan)
+    acme.ok("ceremony", "prepare", plan, "--reason", "a", "-o", request)
+    reviewed = acme.run("ceremony", "review", request, "--policy", policy)
+    assert f" R011 ledger operator ACME ({operator}): " in reviewed.err, reviewed.err
+    with_digest = ("--policy", policy, "--first-use", "all", "--clock-checked", "--expect")
+    with_digest += (hashlib.sha256((acme.home / "request.json").read_bytes()).hexdigest(),)
+    witnessed = acme.ok("ceremony", "witness", request, "--key", ada, "-o", witness, *with_digest)
+    assert f"waived: R011 ledger operator ACME ({operator}): " in witnessed.err, witnessed.err
+    assert witnessed.out == f"{witness}: witnessed by user ada ({ada})\n"
+    acme.ok("ceremony", "sign", request, "--witness", witness, "-o", result, *with_digest)
+    checked = acme.ok("ceremony", "check", request, result, "--operator-key", operator).out
+    signing = {key["name"]: key["public_key"] for key in acme.ok("key", "list", "--json").data["keys"]}
+    assert f"\nwaived      R011 ledger operator ACME ({operator})\n" in checked, checked
+    assert f"\nkey         operator ACME signing ({signing['ACME signing']}): " in checked
+    listed = acme.ok("ceremony", "inventory", "--offline").out
+    assert f"\noperator ACME signing ({signing['ACME signing']})  " in listed

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless import file_kind
+from seedless.app.key_names import titled
 from seedless.ceremony import documents
 from seedless.cli import printing
 from seedless.cli.ceremony import options
@@ -39,10 +40,10 @@ def inventory(workspace: CommandWorkspace, *, offline: bool) -> int:
     states = workspace.ceremonies.inventory(offline=offline)
     rows = [printing.members(state, "public_key", "state", "changed", "token", "at") for state in states]
     text = [
-        (str(state.public_key), state.state, shown(state.token), printing.moment(state.at))
+        (titled(workspace, str(state.public_key)), state.state, shown(state.token), printing.moment(state.at))
         for state in states
     ]
-    table = printing.table(text, ("PUBLIC KEY", "STATE", "TOKEN", "LAST USED"))
+    table = printing.table(text, ("KEY", "STATE", "TOKEN", "LAST USED"))
     workspace.emit({"keys": rows}, table)
     is_same = all(state.state in {"present", "not looked for"} for state in states)
     return ExitCode.OK if is_same else ExitCode.FINDINGS

@@ -8,7 +8,7 @@ import click
 
 from seedless import file_kind
 from seedless.app.ceremonies import is_key_request
-from seedless.app.key_names import known_titles
+from seedless.app.key_names import known_titles, titled
 from seedless.ceremony import documents
 from seedless.cli.ceremony import options
 from seedless.cli.ceremony.confirmation import confirmed
@@ -128,7 +128,7 @@ def witness(
 
     jwt = statement.sign(approve=approve)
     atomic.write_new({output: f"{jwt.text}\n"})
-    workspace.emit(data, f"{output}: witnessed by {statement.witness}")
+    workspace.emit(data, f"{output}: witnessed by {titled(workspace, str(statement.witness))}")
 
 
 def _shown_statement(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless.app.ceremony_reviews import place_of
+from seedless.app.key_names import with_titles
 from seedless.ceremony import words
 from seedless.ceremony.check import CeremonyVerdict
 from seedless.ceremony.judgement import waived_texts
@@ -143,9 +144,10 @@ def _held(found: CeremonyCheck) -> list[str]:
     ]
     if policy:
         rows.append(("witnesses", _witnesses(found, policy)))
-    rows += [("witness", str(witness.issuer)) for witness in found.witnesses]
-    rows += [("lifted", text) for text in (progress.reviewed or {}).get("lifted", [])]
     wording = Wording(progress.titles)
+    rows += [("witness", str(witness.issuer)) for witness in found.witnesses]
+    waived = (progress.reviewed or {}).get("lifted", [])
+    rows += [("waived", with_titles(text, progress.titles)) for text in waived]
     for key, driver_report in progress.driver_report.items():
         rows.append(("key", f"{wording.key(key)}: {_driver(driver_report)}"))
         if key in found.attestations:
