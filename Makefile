@@ -1,9 +1,11 @@
 # `make demo` and `make test` do all the set-up on a fresh machine.
 BIN := .venv/bin
 
-# Before 3.13 Python reads the path of an editable installation in the encoding of the locale, which in C has letters of ASCII alone.
-ifneq ($(filter C POSIX,$(LC_ALL)),)
+# In the locale C, which is what holds where none is set, Python before 3.13 cannot read the path of an editable installation
+# that has other letters than ASCII's, and fish finds no program in it.
+ifneq ($(filter C POSIX,$(or $(LC_ALL),$(LC_CTYPE),$(LANG),C)),)
 export LC_ALL := C.UTF-8
+export LANG := C.UTF-8
 endif
 
 .PHONY: help setup demo test test-tokens test-services test-clients lint types mutants unit fuzz bench docs format wheel test-wheel test-packages bundle lock lint-workflows clean
