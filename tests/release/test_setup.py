@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -132,3 +133,21 @@ def test_a_checkout_that_cannot_be_written_is_left_alone(machine: Machine, mount
         f"setup: {machine.checkout} is not yours to write to, and .venv is made there: "
         "clone the project into a folder of your own\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("locale", "exported"),
+    [
+        ({}, {"LC_ALL := C.UTF-8", "LANG := C.UTF-8"}),
+        ({"LANG": "de_DE.UTF-8", "LC_ALL": "C"}, {"LC_ALL := C.UTF-8", "LANG := C.UTF-8"}),
+        ({"LANG": "de_DE.UTF-8"}, {"LANG = de_DE.UTF-8"}),
+    ],
+    ids=["none", "C over another", "another"],
+)
+def test_make_takes_utf_8_in_place_of_the_locale_c(
+    root: Path, locale: dict[str, str], exported: set[str]
+) -> None:
+    command = [str(shutil.which("make")), "--print-data-base", "--dry-run", "help"]
+    env = {"PATH": os.environ["PATH"], **locale}
+    done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, check=True)
+    assert {line for line in done.stdout.splitlines() if line.startswith(("LC_ALL ", "LANG "))} == exported
