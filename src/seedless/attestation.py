@@ -190,8 +190,8 @@ def _leaf(certificates: Sequence[Certificate], public_key: PublicKey) -> Certifi
     }
     if not found:
         raise Refused(
-            f"the certificate of {public_key} is not an attestation: {of_key[0].name} has neither policies "
-            f"for PIN and touch ({_PIV}.8) nor an origin ({_HSM}.3)",
+            f"the certificate of {public_key} is not an attestation: {of_key[0].name} has no policies "
+            f"for PIN and touch ({_PIV}.8), and no origin ({_HSM}.3)",
             "an attestation is made by ykman piv keys attest, or by yubihsm-shell attest asymmetric",
         )
     return next(iter(found.values()))
@@ -282,5 +282,5 @@ def _value(leaf: Certificate, oid: str, tag: int, what: str) -> bytes:
 
 def _extension(leaf: Certificate, oid: str, what: str) -> bytes:
     if oid not in leaf.extensions:
-        raise Refused(f"{leaf.name} is not a whole attestation: it does not have {what} ({oid})")
+        raise Refused(f"{leaf.name} is not a complete attestation: it does not have {what} ({oid})")
     return leaf.extensions[oid]

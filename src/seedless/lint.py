@@ -291,7 +291,7 @@ def l008_creds_hold_the_jwt_of_the_store(
     if jwt_text != jwt.text:
         creds = shown(store.creds_path(account, user))
         text = f"is not what its creds file {creds} holds: the jwt of the store counts"
-        yield warning("L008", "", text, "make the creds again and deliver them: seedless user creds")
+        yield warning("L008", "", text, "write the creds again and deliver them: seedless user creds NAME")
 
 
 def _read(store: Store, *address: str) -> _Read:

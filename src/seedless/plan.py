@@ -277,8 +277,7 @@ def issuing_key(
                 return PublicKey.parse(signing_key(entry))
         if wanted != parent.sub:
             raise UsageError(
-                f"{quoted(wanted)} is not a key of {parent.body.kind} {shown(parent.name)}, "
-                "nor the role of one",
+                f"{quoted(wanted)} is not a key or role of {parent.body.kind} {shown(parent.name)}",
                 "name its identity key, one of its signing keys, or a role; seedless key list shows the keys",
             )
         return PublicKey.parse(wanted)

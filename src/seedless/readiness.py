@@ -178,7 +178,7 @@ def parse_output(text: str, name: str) -> DeviceOutput:
             facts=(("log entries", fields["Log used"]),),
         )
     raise UsageError(
-        f"{name} is neither the output of ykman piv info nor that of yubihsm-shell -a get-device-info",
+        f"{name} is not the output of ykman piv info or of yubihsm-shell -a get-device-info",
         "ykman piv info > FILE, or yubihsm-shell -a get-device-info > FILE",
     )
 

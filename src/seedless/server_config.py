@@ -222,12 +222,12 @@ def _trusted(operator: Jwt[Any], spares: Sequence[Jwt[Any]], comment: str) -> st
 def _by_key(operator: Jwt[Any], accounts: Sequence[Jwt[Any]]) -> dict[str, Jwt[Any]]:
     """Return *accounts* by their public key; raise `UsageError` unless all are what they should be."""
     if not isinstance(operator.claims.body, Operator):
-        raise UsageError(f"{operator.claims.body.kind} claims are no operator's")
+        raise UsageError(f"{operator.claims.body.kind} claims are not those of an operator")
     by_key: dict[str, Jwt[Any]] = {}
     for account in accounts:
         key = account.claims.sub
         if not isinstance(account.claims.body, Account):
-            raise UsageError(f"{account.claims.body.kind} claims are no account's")
+            raise UsageError(f"{account.claims.body.kind} claims are not those of an account")
         if not re.fullmatch("A[A-Z2-7]{55}", key):
             raise UsageError(f"the subject {quoted(key)} is not an account's key")
         if key in by_key:

@@ -100,7 +100,7 @@ SPELLED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "no reason": (lambda data: edited(data, lambda v: v.update(reason=" ")), "request.reason has 1 to 500"),
     "an unknown mark": (
         lambda data: edited(data, lambda v: v.update(mark="TRY")),
-        "neither empty nor REHEARSAL",
+        "is not empty and not REHEARSAL",
     ),
     "an unknown format": (lambda data: edited(data, lambda v: v.update(format="x")), "request.format is not"),
     "no digest before it": (

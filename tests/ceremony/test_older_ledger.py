@@ -63,7 +63,7 @@ def test_an_older_ledger_beside_a_newer_result_is_found(restored: tuple[Hall, An
         hall.sit(dataclasses.replace(review_context(hall, again, T0 + 2100), first_use=("all",)))
     assert caught.value.message == (
         f"R013 ledger: does not know the ceremony of the request {second.request.digest}, "
-        "whose result lies here: it is an older one"
+        "whose result is here: it is an older one"
     )
     assert "restore the newest ledger" in caught.value.hint
 

@@ -131,7 +131,7 @@ def test_output_of_another_device_or_of_nothing_is_refused(cli: Cli) -> None:
             "and no token here is a YubiKey PIV",
         ),
         ("cut.txt", "PIV version: 5.7.4\n", 'has no "PIN tries remaining": it was cut off'),
-        ("else.txt", "hello\n", "is neither the output of ykman piv info"),
+        ("else.txt", "hello\n", "is not the output of ykman piv info or of"),
         ("none.txt", "", "there is no file"),
     ):
         if text:

@@ -287,7 +287,7 @@ def test_an_edit_without_an_option_names_the_options(orders: Cli) -> None:
 
 def test_an_account_that_is_not_there_gets_the_names_that_are(orders: Cli) -> None:
     done = orders.run("account", "edit", "ORDER", "--conns", "1")
-    assert (done.code, "there are: ORDERS" in done.err) == (2, True)
+    assert (done.code, "did you mean ORDERS? the accounts are: ORDERS" in done.err) == (2, True)
 
 
 def test_a_dry_run_of_an_edit_shows_what_widens_and_signs_nothing(orders: Cli) -> None:

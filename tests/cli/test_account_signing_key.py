@@ -138,7 +138,9 @@ def test_a_plain_key_with_users_of_its_own_becomes_no_scope_by_accident(orders: 
     [
         pytest.param(["add", "--role", "service"], 'has "service" already', id="a role twice"),
         pytest.param(
-            ["edit", "nobody", "--subs", "1"], '"nobody" is not a signing key of account ORDERS', id="no role"
+            ["edit", "nobody", "--subs", "1"],
+            '"nobody" is not a signing key or role of account ORDERS',
+            id="no role",
         ),
         pytest.param(["edit", "service"], "no option names a change", id="no option"),
         pytest.param(["edit", "service", "--time", "8"], '"8" is not a span of a day', id="no time of day"),

@@ -348,7 +348,7 @@ def test_a_home_that_does_not_exist(cli: Cli) -> None:
     assert (done.code, done.out) == (2, "")
     assert done.err == (
         "error: there is no store in /nowhere/at/all/.local/share/seedless\n"
-        "hint: this is the default place, since neither --store nor SEEDLESS_STORE is set: set one to "
+        "hint: this is the default store, since --store and SEEDLESS_STORE are not set: set one to "
         "the folder of your store; seedless --help shows how a first one is created\n"
     )
 
@@ -386,7 +386,7 @@ def test_a_store_that_nobody_named_ends_in_no_second_operator(cli: Cli, words: s
     done = cli.run(*words.split(), SEEDLESS_STORE=None)
     assert done.code == 2
     assert f"error: there is no store in {cli.home}/.local/share/seedless\n" in done.err
-    assert "neither --store nor SEEDLESS_STORE is set" in done.err
+    assert "--store and SEEDLESS_STORE are not set" in done.err
     assert "operator add" not in done.err
 
 
@@ -410,7 +410,7 @@ def test_an_error_is_also_one_json_object(founded: Cli) -> None:
     assert done.data == {
         "error": {
             "message": 'there is no account "NOBODY" in operator ACME',
-            "hint": "there are: none yet",
+            "hint": "there are no accounts yet",
             "exit_code": 2,
         }
     }

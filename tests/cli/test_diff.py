@@ -95,7 +95,7 @@ def test_files_that_cannot_be_read_are_reported_by_name(cli: Cli) -> None:
     assert "x.jwt: " in done.err
     done = cli.run("diff", file(cli, "y.json", {"sub": "x", "nats": {"type": "mine", "a": 1}}))
     assert done.code == 1
-    assert "the store knows no x" in done.err
+    assert "the store has no x" in done.err
 
 
 def test_the_review_shows_what_widens_access_first_and_names_keys(cli: Cli) -> None:

@@ -250,7 +250,8 @@ def test_a_target_is_an_account_of_the_store_or_a_key_of_one(system: Cli) -> Non
     words = ("account", "export", "revoke", "-a", "ORDERS", "-s", "orders.>", "-t")
     operator = system.ok("operator", "show", "--json").data["subject"]
     told = {
-        "NOBODY": 'error: there is no account "NOBODY" in operator ACME\nhint: there are: BILLING, ORDERS\n',
+        "NOBODY": 'error: there is no account "NOBODY" in operator ACME\n'
+        "hint: the accounts are: BILLING, ORDERS\n",
         operator: f"error: operator ACME ({operator}) is not the key of an account\n"
         "hint: name an account, or its key: A…\n",
     }

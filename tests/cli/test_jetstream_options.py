@@ -84,7 +84,7 @@ def test_a_scope_gets_them_too(orders: Cli) -> None:
         pytest.param(
             ["--allow-js-publish", "ORDERS"], "write STREAM:SUBJECT, as in ORDERS:orders.>", id="publish"
         ),
-        pytest.param(["--allow-kv", "B:all"], '"all" is neither read nor write', id="kv"),
+        pytest.param(["--allow-kv", "B:all"], '"all" is not read or write', id="kv"),
         pytest.param(
             ["--js-domain", "hub"], "a domain or an inbox prefix goes with a JetStream", id="domain"
         ),

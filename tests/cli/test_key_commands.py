@@ -205,7 +205,7 @@ def test_a_key_that_can_leave_signs_only_when_it_is_named(cli: Cli) -> None:
     add = ("user", "add", "-a", "ORDERS", "app", "--token", cli.token.uri)
     done = cli.run(*add)
     assert done.code == 4
-    assert f"to use it all the same, --allow-extractable {KEY}\n" in done.err
+    assert f"or allow this one: --allow-extractable {KEY}\n" in done.err
     assert cli.run(*add, "--allow-extractable", operator).code == 4, "another key is named"
     cli.ok(*add, "--allow-extractable", operator, "--allow-extractable", KEY)
     cli.ok(*add[:4], "shop", *add[5:], "--allow-extractable", "account ORDERS")

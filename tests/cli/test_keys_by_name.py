@@ -112,7 +112,7 @@ def test_a_name_of_no_key_ends_in_a_sentence(acme: Cli) -> None:
             'there is no key of an account called "ACME"'
         ),
         ("key", "show", "O" * 56): "the checksum of the key is wrong",
-        ("account", "edit", "ORDERS", "-K", "NO"): '"NO" is not a key of operator ACME',
+        ("account", "edit", "ORDERS", "-K", "NO"): '"NO" is not a key or role of operator ACME',
         # Its name goes to another key while it is replaced, and the same command again must mean the same.
         ("rotate", "account-key", "ORDERS", "--emergency", "--key", "ORDERS", "--without-servers"): (
             "an emergency is about one key"

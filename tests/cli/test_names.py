@@ -46,7 +46,7 @@ def test_a_name_that_nothing_has_is_a_mistake(filled: Cli, name: str) -> None:
     done = filled.run("show", name)
     assert done.code == 2
     assert done.err == (
-        f'error: there is neither a file "{name}" nor a jwt of this name in the store\n'
+        f'error: there is no file "{name}", and no jwt of this name in the store\n'
         "hint: seedless tree shows the names\n"
     )
 

@@ -225,7 +225,7 @@ def test_a_key_that_is_given_takes_the_place(cli: Cli, old: str) -> None:
     ("words", "sentence"),
     [
         pytest.param(
-            ["--key", "nobody"], '"nobody" is not a signing key of account ORDERS', id="no such key"
+            ["--key", "nobody"], '"nobody" is not a signing key or role of account ORDERS', id="no such key"
         ),
         pytest.param([], "account ORDERS has 2 signing keys that may be meant", id="two keys"),
         pytest.param(["--finish", "--emergency"], "two ways to end it", id="both ends"),

@@ -137,7 +137,7 @@ def test_a_dry_run_of_each_step_shows_it_and_signs_nothing(cli: Cli, old: str) -
 
 def test_an_emergency_signs_all_of_it_at_once(cli: Cli, old: str) -> None:
     done = cli.ok(*ROTATE, "--emergency", "--key", old, "--json")
-    assert "until a server starts anew with the new operator jwt, it may refuse: ORDERS, SYS" in done.err
+    assert "until a server was restarted with the new operator jwt, it may refuse: ORDERS, SYS" in done.err
     new = done.data["new"]
     assert (done.data["stage"], done.data["old"]) == ("forget", old)
     assert (listed(cli), issuers(cli)) == ([new], {"SYS": new, "ORDERS": new})

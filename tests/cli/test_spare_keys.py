@@ -359,7 +359,7 @@ def test_an_operator_is_replaced_by_another_one_of_the_folder(cli: Cli) -> None:
     cli.found_system()
     for name in ("ACME", "NOBODY"):
         refused = cli.run("operator", "replace", name)
-        assert (refused.code, "is no other one of this folder" in refused.err) == (2, True)
+        assert (refused.code, "is not another operator of this folder" in refused.err) == (2, True)
 
 
 def test_a_spare_with_another_system_account_is_refused(cli: Cli) -> None:

@@ -173,11 +173,14 @@ def test_a_name_that_is_not_there_gets_the_names_that_are(cli: Cli) -> None:
     cli.found_system()
     account = cli.run("account", "show", "ORDER")
     assert (account.code, account.out) == (2, "")
-    assert (
-        account.err == 'error: there is no account "ORDER" in operator ACME\nhint: there are: ORDERS, SYS\n'
+    assert account.err == (
+        'error: there is no account "ORDER" in operator ACME\n'
+        "hint: did you mean ORDERS? the accounts are: ORDERS, SYS\n"
     )
     user = cli.run("user", "show", "-a", "ORDERS", "apb")
-    assert user.err == 'error: there is no user "apb" in account "ORDERS"\nhint: there are: app\n'
+    assert user.err == (
+        'error: there is no user "apb" in account "ORDERS"\nhint: did you mean app? the users are: app\n'
+    )
 
 
 def test_a_user_with_a_software_key_gets_creds_that_only_the_owner_reads(cli: Cli) -> None:

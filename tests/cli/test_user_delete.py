@@ -178,7 +178,7 @@ def test_nobody_is_deleted_when_one_is_unknown(system: Cli) -> None:
     done = system.run("user", "delete", "-a", "ORDERS", "app", "nobody")
     assert (done.code, done.out) == (2, "")
     assert done.err == (
-        'error: there is no user "nobody" in account "ORDERS"\nhint: there are: app, shop\n'
+        'error: there is no user "nobody" in account "ORDERS"\nhint: the users are: app, shop\n'
     )  # fmt: skip
     assert system.files() == before
 

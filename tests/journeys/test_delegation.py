@@ -265,7 +265,10 @@ def test_the_command_line_renews_reports_and_removes_what_nothing_here_has_recor
     }
     assert states == {key: "active", new["key"]: "active"}
     for wrong, sentence in (
-        (("add", "ORDERS", "--role", "db", "--for", "1h", "--out", "x"), "nor the role of one"),
+        (
+            ("add", "ORDERS", "--role", "db", "--for", "1h", "--out", "x"),
+            "is not a signing key or role of account",
+        ),
         (("add", "ORDERS", "--role", "web", "--for", "0", "--out", "x"), "a delegation ends"),
         (
             ("renew", str(SoftwareKey.generate(Role.ACCOUNT).public_key), "--for", "1h", "--out", "x"),

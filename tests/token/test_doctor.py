@@ -303,7 +303,7 @@ def test_an_old_firmware_is_judged_although_the_driver_lists_ed25519(
     lines = list(examine(patient(misbehaving.made, pins)))
     [(verdict, found)] = of(lines, "mechanisms")
     assert found == "whatever the driver lists, this device has no Ed25519"
-    why = "its firmware 5.4.3 knows no Ed25519, which came with 5.7, and cannot be updated"
+    why = "its firmware 5.4.3 does not support Ed25519, which came with 5.7, and cannot be updated"
     assert (verdict, lines[-1].found.endswith(f"cannot sign with Ed25519: {why}"), pins.asked) == (
         "problem",
         True,

@@ -69,7 +69,7 @@ def where(crooked: Misbehaving) -> str:
         pytest.param(
             YUBIHSM,
             "DEVICE_REMOVED",
-            "its connector does not answer (as before; the driver was started anew in between)",
+            "its connector does not answer (as before; the driver was restarted in between)",
             "see that yubihsm-connector runs and reaches the device, then run the command again",
             id="yubihsm-connector",
         ),

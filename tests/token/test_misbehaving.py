@@ -86,7 +86,7 @@ def test_a_lost_session_is_made_anew_and_the_same_bytes_are_signed(
     [
         pytest.param(
             "C_Sign 1+ DEVICE_REMOVED",
-            "the device was removed (as before; the driver was started anew in between)",
+            "the device was removed (as before; the driver was restarted in between)",
             id="twice-the-same",
         ),
         pytest.param("C_Sign 1+ DEVICE_MEMORY", "the token is full", id="no-loss-is-not-tried-again"),
@@ -115,7 +115,7 @@ def test_two_different_faults_are_both_reported(crooked: Misbehaving, opened: Op
             signer.sign(b"claims")
     assert refused.value.message == (
         f"cannot sign on {where(crooked)}: the device has a fault "
-        "(before that, the device was removed; the driver was started anew in between)"
+        "(before that, the device was removed; the driver was restarted in between)"
     )
 
 
@@ -328,7 +328,7 @@ def test_a_token_without_eddsa_is_refused_before_the_pin(
     pins = given(crooked.made.pin)
     with pytest.raises(TokenError, match="it does not list CKM_EDDSA") as refused, opened(crooked.made, pins):
         pass
-    assert (refused.value.hint.startswith("its chip knows no Ed25519; "), pins.asked) == (True, [])
+    assert (refused.value.hint.startswith("its chip does not support Ed25519; "), pins.asked) == (True, [])
 
 
 def test_a_token_that_vanished_is_not_found(crooked: Misbehaving, opened: Open) -> None:

@@ -330,7 +330,7 @@ def test_a_pin_that_cannot_be_right_for_the_device_is_not_sent(
     ("fault", "said"),
     [
         pytest.param("0x7", "the driver refuses the arguments", id="arguments-bad"),
-        pytest.param("0x82", "it knows no such user", id="unknown-authentication-key"),
+        pytest.param("0x82", "it has no such user", id="unknown-authentication-key"),
     ],
 )
 def test_a_yubihsm_that_refuses_the_form_of_a_pin_reports_the_form(

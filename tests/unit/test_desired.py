@@ -477,7 +477,7 @@ CANNOT = {
     ),
     "an issuer that is none": (
         BASE + 'issuer = "billing"',
-        r'^accounts\.ORDERS\.users\.app\.issuer: "billing" is not a key of account ORDERS',
+        r'^accounts\.ORDERS\.users\.app\.issuer: "billing" is not a key or role of account ORDERS',
     ),
     "a name that cannot be seen": ('accounts."a\u200bb" = {}', "holds a character that cannot be seen"),
     "a system account that is not there": (

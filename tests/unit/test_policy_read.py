@@ -243,7 +243,7 @@ def test_a_policy_is_read_aloud_a_sentence_a_rule() -> None:
         "The operator is strict: its identity signs no accounts.",
         "Only tokens with the serial 1234 or 5678 sign.",
         "A user jwt holds for 1h at least.",
-        "A user jwt holds for 30d at most, never for ever.",
+        "A user jwt holds for 30d at most, and never without an expiry.",
         "The name of an account is like [A-Z]*.",
         "An account has a tag like each of team:*.",
         "Nothing that is allowed or exported is as wide as *.> or >.",

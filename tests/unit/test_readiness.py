@@ -150,7 +150,7 @@ def test_output_of_another_device_is_a_problem_and_answers_nothing(
     ],
 )
 def test_other_files_are_refused_with_what_would_be_read(text: str) -> None:
-    with pytest.raises(UsageError, match=r"info\.txt is neither the output of ykman piv info nor that of"):
+    with pytest.raises(UsageError, match=r"info\.txt is not the output of ykman piv info or of"):
         parse_output(text, "info.txt")
 
 

@@ -90,7 +90,7 @@ def test_the_key_that_gives_way_is_found(
     [
         pytest.param(account(), {}, "has no signing key", id="none"),
         pytest.param(account(A1, A3), {}, "has 2 signing keys that may be meant", id="two"),
-        pytest.param(account(A1), {"key": "r"}, '"r" is not a signing key of account', id="no such role"),
+        pytest.param(account(A1), {"key": "r"}, '"r" is not a signing key or role of', id="no such role"),
         pytest.param(account(A1), {"key": str(A1), "new": A1}, "cannot take its own place", id="itself"),
         pytest.param(account(A1), {"new": O1}, "is not the key of an account", id="of another role"),
     ],

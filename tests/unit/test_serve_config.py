@@ -137,7 +137,7 @@ def test_each_kind_of_backend_has_settings_of_its_own(tmp_path: Path) -> None:
         ),
         pytest.param(
             HEAD + ACCOUNTS + BACKENDS + RULES + 'name = "{{name()}}"',
-            'rules[0].name has braces that are no placeholder: "{{name()}}"',
+            'rules[0].name has braces that are not a placeholder: "{{name()}}"',
             id="a function of servers",
         ),
         pytest.param(

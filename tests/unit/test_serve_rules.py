@@ -174,12 +174,12 @@ def _pub(*allow: str, deny: tuple[str, ...] = ()) -> Rule:
         ),
         pytest.param(
             Rule(role="r"),
-            "rule 1: account is stated neither by the rule nor by the backend",
+            "rule 1: account is not given by the rule or the backend",
             id="no account",
         ),
         pytest.param(
             Rule(account="A"),
-            "rule 1: role is stated neither by the rule nor by the backend, and there are no permissions",
+            "rule 1: role is not given by the rule or the backend, and there are no permissions",
             id="no role",
         ),
     ],

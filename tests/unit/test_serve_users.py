@@ -264,7 +264,7 @@ def test_a_file_that_is_not_there_is_reported_with_the_way_to_make_one(tmp_path:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        pytest.param("[a]\n", "a has neither a password nor an nkey", id="neither"),
+        pytest.param("[a]\n", "a has no password and no nkey", id="neither"),
         pytest.param('[a]\npasword = "x"', "a.pasword is not known", id="unknown member"),
         pytest.param(
             '[a]\npassword = "secret"',

@@ -147,13 +147,13 @@ def test_accounts_and_system_account_must_be_what_they_claim() -> None:
     for reason, accounts, system in [
         ("occurs twice", [account(FIRST, "A"), account(FIRST, "B")], None),
         ("is not among the accounts", [account(FIRST, "A")], SECOND),
-        ("user claims are no account's", [other], None),
+        ("user claims are not those of an account", [other], None),
     ]:
         with pytest.raises(UsageError, match=reason):
             memory(operator(), accounts, system)
     with pytest.raises(UsageError, match="need the operator's system account"):
         full(operator(), [account(FIRST, "A")])
-    with pytest.raises(UsageError, match="account claims are no operator's"):
+    with pytest.raises(UsageError, match="account claims are not those of an operator"):
         memory(account(FIRST, "A"), [])
 
 

@@ -563,7 +563,7 @@ def _ledger(workspace: Workspace) -> Drill:
     steps = (
         DrillStep(what="ledger, from its newest backup", commands=(f"cp BACKUP {shown(str(path))}",)),
         DrillStep(
-            what="ledger, begun again where there is no backup",
+            what="ledger, created again where there is no backup",
             commands=("seedless ceremony review REQUEST", "seedless ceremony sign REQUEST --first-use all"),
         ),
     )

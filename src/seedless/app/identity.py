@@ -204,7 +204,7 @@ def replace_operator(workspace: Workspace, previous: str) -> Preview[OperatorRep
     if previous == workspace.store.operator or previous not in operators(workspace.root):
         others = ", ".join(name for name in operators(workspace.root) if name != workspace.store.operator)
         raise UsageError(
-            f"operator {quoted(previous)} is no other one of this folder",
+            f"operator {quoted(previous)} is not another operator of this folder",
             f"there are: {others or 'no others'}; --operator names the one that signs from now on",
         )
     source = open_store(workspace.root, previous)

@@ -71,7 +71,7 @@ def stored_jwt(workspace: Workspace, name: str) -> Jwt[object]:
         found = None
     if found is None:
         raise UsageError(
-            f"there is neither a file {quoted(name)} nor a jwt of this name in the store",
+            f"there is no file {quoted(name)}, and no jwt of this name in the store",
             "seedless tree shows the names",
         )
     return found
@@ -99,7 +99,7 @@ def _stored(workspace: Workspace, subject: str) -> _Side | None:
     try:
         key = PublicKey.parse(subject)
     except SeedlessError as error:
-        raise BadClaims(f"the store knows no {shown(subject)}: {error.message}", "give two files") from error
+        raise BadClaims(f"the store has no {shown(subject)}: {error.message}", "give two files") from error
     address = workspace.store.find(key)
     found = workspace.store.get(*address) if address is not None else None
     return _side(found) if found else None

@@ -9,6 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from seedless.errors import SeedlessError
+from seedless.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from seedless.app.workspace import Workspace
 
 __all__ = [
-    "accounts", "codes", "contexts", "delegated", "first_uses", "issuers", "jwts", "keys", "lost", "offered",
-    "operators", "roles", "tokens", "users",
+    "accounts", "candidates", "codes", "contexts", "delegated", "first_uses", "issuers", "jwts", "keys",
+    "lost", "offered", "operators", "roles", "tokens", "users",
 ]  # fmt: skip
 
 
@@ -37,6 +38,24 @@ def offered(
         return list(source(workspace, account))
     except (SeedlessError, OSError):
         return []
+
+
+_FEW = 20
+
+
+def candidates(wanted: str, kind: str, names: Sequence[str]) -> str:
+    """Return the hint for a name that is *wanted* and not there: the one that may be meant, and the *names*.
+
+    They are those of a *kind*, as in `accounts`.
+    """
+    if not names:
+        return f"there are no {kind} yet"
+    import difflib  # only for a slip of the pen
+
+    near = difflib.get_close_matches(wanted, names, n=1)
+    meant = f"did you mean {shown(near[0])}? " if near else ""
+    more = f" and {len(names) - _FEW} more" if names[_FEW:] else ""
+    return f"{meant}the {kind} are: {', '.join(map(shown, names[:_FEW]))}{more}"
 
 
 def accounts(workspace: Workspace, _: str | None = None) -> Iterable[str]:

@@ -347,8 +347,7 @@ def entry_of(claims: Claims[Any], wanted: str) -> Scope | str:
             return entry
     named = [entry.role or entry.key if isinstance(entry, Scope) else entry for entry in entries]
     raise UsageError(
-        f"{quoted(wanted)} is not a signing key of {claims.body.kind} {shown(claims.name)}, "
-        "nor the role of one",
+        f"{quoted(wanted)} is not a signing key or role of {claims.body.kind} {shown(claims.name)}",
         f"there are: {', '.join(map(shown, named)) or 'none'}",
     )
 

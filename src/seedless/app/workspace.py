@@ -405,7 +405,7 @@ class Workspace:
                 by = "the context names"
             return f"{by} this folder: is it the right one, and is it mounted?"
         return (
-            "this is the default place, since neither --store nor SEEDLESS_STORE is set: set one to the "
+            "this is the default store, since --store and SEEDLESS_STORE are not set: set one to the "
             "folder of your store; seedless --help shows how a first one is created"
         )
 
@@ -464,10 +464,10 @@ class Workspace:
         """Return the account *name* of the store; raise `UsageError` with the names that there are."""
         found = self.store.get(name) or self.account_with_key(name)
         if found is None:
-            names = ", ".join(self.store.children()) or "none yet"
-            raise UsageError(
-                f"there is no account {quoted(name)} in operator {self.store.operator}", f"there are: {names}"
-            )
+            from seedless.app.offered_names import candidates  # only for a slip of the pen
+
+            hint = candidates(name, "accounts", self.store.children())
+            raise UsageError(f"there is no account {quoted(name)} in operator {self.store.operator}", hint)
         return found
 
     def account_with_key(self, text: str) -> Jwt[Account] | None:
@@ -479,10 +479,10 @@ class Workspace:
         found = self.store.get(account, name)
         if found is None:
             self.account(account)  # else the hint would be that an account which is not there has no users
-            names = ", ".join(self.store.children(account)) or "none yet"
-            raise UsageError(
-                f"there is no user {quoted(name)} in account {quoted(account)}", f"there are: {names}"
-            )
+            from seedless.app.offered_names import candidates  # as above
+
+            hint = candidates(name, "users", self.store.children(account))
+            raise UsageError(f"there is no user {quoted(name)} in account {quoted(account)}", hint)
         return found
 
     def around(self, *claims: Claims[object], keys: Iterable[str] = ()) -> tuple[Jwt[object], ...]:

@@ -121,7 +121,7 @@ def _require_same_ceremony(request: CeremonyRequest, result_read: CeremonyResult
     text = f"the result is that of the request {other}, and this request is {request.digest}"
     if _has_signed(request, result_read):
         raise Refused(text, "the request was changed, or prepared again, after this was signed")
-    hint = f"the request lies beside the result where it was signed: ceremonies/{other}/request.json"
+    hint = f"the request is beside the result where it was signed: ceremonies/{other}/request.json"
     raise WrongFile(text, hint)
 
 

@@ -49,7 +49,7 @@ CODES = {
     "R010": "the jwts around the changes chain to the pinned operator",
     "R011": "there is a ledger for this operator",
     "R012": "the request is no rehearsal",
-    "R013": "the ledger knows each ceremony whose result lies on this machine",
+    "R013": "the ledger knows each ceremony whose result is on this machine",
 }
 """What a request must hold, by code."""
 
@@ -225,9 +225,7 @@ def _ceremonies(review_context: ReviewContext) -> Iterator[Finding]:
         )
         return
     for other in sorted(review_context.unknown_results.keys() - {request.digest}):
-        text = (
-            f"does not know the ceremony of the request {other}, whose result lies here: it is an older one"
-        )
+        text = f"does not know the ceremony of the request {other}, whose result is here: it is an older one"
         yield msgspec.structs.replace(error("R013", "", text, _OLDER), about="ledger")
     if request.digest in book.requests:
         text = f"was signed before; the digest of that transcript is {book.requests[request.digest]}"

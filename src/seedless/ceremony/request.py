@@ -204,7 +204,7 @@ def _require_sound(request: CeremonyRequest) -> None:
     for name in ("prepared_by", "reason", "tool"):
         documents.require_plain(getattr(request, name), f"request.{name}")
     if request.mark not in {"", REHEARSAL}:
-        raise UsageError(f"request.mark is neither empty nor {REHEARSAL}")
+        raise UsageError(f"request.mark is not empty and not {REHEARSAL}")
     if request.previous is not None and not is_digest(request.previous):
         raise UsageError("request.previous is not the SHA-256 of a transcript")
     _require_receipts(request)

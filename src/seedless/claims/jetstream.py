@@ -109,7 +109,9 @@ class JetStreamPermissions(msgspec.Struct, frozen=True, kw_only=True):
             )
         # Claims contain subjects alone: reviews and rules would take what is subscribed besides for an inbox.
         if not is_inbox(f"{prefix}.>"):
-            reason = f'"{prefix}" is not an inbox prefix: it neither begins with _ nor contains "inbox"'
+            reason = (
+                f'"{prefix}" is not an inbox prefix: it does not begin with _, and does not contain "inbox"'
+            )
             raise UsageError(reason, "give the client a prefix of its own: _INBOX_app")
         return f"{prefix}.>"
 
@@ -226,7 +228,7 @@ def parse(kind: Kind, text: str, domain: str = "") -> JetStreamPermission:
     if kind == "consume" and colon and not is_name(detail):
         raise UsageError(f'"{detail}" is not a name of a consumer', hint)
     if kind in _STREAM and detail not in {"read", "write"}:
-        raise UsageError(f'"{detail}" is neither read nor write', hint)
+        raise UsageError(f'"{detail}" is not read or write', hint)
     if kind == "publish":
         _require_published(detail, hint)
     if domain and not is_name(domain):

@@ -223,7 +223,7 @@ def account_named(names: Mapping[KeyReference, PublicKey], name: str, where: str
     if key is None:
         near = difflib.get_close_matches(name, [key[0] for key in names if len(key) == 1], 1)
         raise UsageError(
-            f"{where}: there is no account {quoted(name)} in the file nor in the store",
+            f"{where}: there is no account {quoted(name)} in the file or in the store",
             f"did you mean {near[0]}?" if near else "accounts are named as their tables are",
         )
     return str(key)

@@ -240,7 +240,7 @@ UNTIL = Value(
     {
         "type": ["integer", "string"],
         "pattern": r"^(\d{4}-\d\d-\d\d|\d{1,6}[smhdwMy]$|[1-9]\d{8,11}$)",
-        "description": "expiry: a date, a time, a validity from the signature as 30d, or 0 for ever",
+        "description": "expiry: a date, a time, a validity from the signature as 30d, or 0 for no expiry",
     },
 )
 

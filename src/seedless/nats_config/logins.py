@@ -79,7 +79,7 @@ def s005_nkey_is_a_user_key(server: ServerConfiguration) -> Iterator[Finding]:
                 text = "an nkey does not go together with a name or a password: servers do not start"
                 yield error("S005", str(login.place), text, "leave the nkey, or the name with its password")
             elif not login.text("nkey") and not name:
-                text = "this user has neither a name nor an nkey: servers do not start"
+                text = "this user has no name and no nkey: servers do not start"
                 yield error("S005", str(login.place), text, "give it one of both")
     accounts = block(server.configuration.root, "accounts")
     expected = [(login.entry, Role.USER) for login in server.logins]
@@ -311,7 +311,9 @@ def s026_monitoring_stays_inside(server: ServerConfiguration) -> Iterator[Findin
     root = server.configuration.root
     for member in (root.find("http", "http_port", "monitor_port"), root.find("https", "https_port")):
         if member is not None and _is_on(member) and _reach(member, root):
-            text = "the monitoring port asks nobody: whoever reaches it sees users, addresses and subjects"
+            text = (
+                "the monitoring port requires no login: whoever reaches it sees users, addresses and subjects"
+            )
             yield warning("S026", str(member.place), text, 'listen on loopback: http: "127.0.0.1:8222"')
 
 
@@ -322,7 +324,9 @@ def s027_profiling_is_off(server: ServerConfiguration) -> Iterator[Finding]:
     """
     member = server.find("prof_port")
     if member is not None and _is_on(member):
-        text = "the profiling port asks nobody and listens on every address: it shows the server's memory"
+        text = (
+            "the profiling port requires no login and listens on every address: it shows the server's memory"
+        )
         yield error("S027", str(member.place), text, "take it out when the profile has been taken")
 
 

@@ -232,7 +232,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
             pin_hint="the PIN of a YubiKey has 6 to 8 characters",
             sessions=16,
             notes=(
-                "Ed25519 needs firmware 5.7 and a ykcs11 that knows it",
+                "Ed25519 needs firmware 5.7 and a ykcs11 that supports it",
                 "slots 9a, 9c, 9d, 9e are the ids 1 to 4; 82 to 95 are 5 to 24",
                 "the policies for PIN and touch are fixed when the key is made",
                 "wrong PINs lock it: 3 tries unless changed",
@@ -245,7 +245,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
         manufacturer=r"^www\.CardContact\.de",
         quirks=Quirks(
             family="SmartCard-HSM, Nitrokey HSM 2",
-            lacks_ed25519="its chip knows no Ed25519",
+            lacks_ed25519="its chip does not support Ed25519",
             source="support.nitrokey.com/t/2484",
         ),
     ),
@@ -334,7 +334,7 @@ FAMILIES: Final[tuple[Family, ...]] = (
         library=r"Cloud KMS|kmsp11",
         quirks=Quirks(
             family="Google Cloud KMS",
-            lacks_ed25519="libkmsp11 knows no Ed25519, although the service does",
+            lacks_ed25519="libkmsp11 does not support Ed25519, although the service does",
             source="source code of libkmsp11, May 2026; not tried",
         ),
     ),
@@ -431,7 +431,7 @@ def _aged(quirks: Quirks, firmware: str) -> Quirks:
         numbers = firmware.split(".")
         if not all(number.isdecimal() for number in numbers) or [int(number) for number in numbers] >= [5, 7]:
             return quirks
-        why = f"its firmware {firmware} knows no Ed25519, which came with 5.7, and cannot be updated"
+        why = f"its firmware {firmware} does not support Ed25519, which came with 5.7, and cannot be updated"
         return msgspec.structs.replace(quirks, numbers=(), lacks_ed25519=why)
     return _aged_yubihsm(quirks, firmware)
 

@@ -250,7 +250,7 @@ def failed_again(error: TokenError, first: TokenError) -> TokenError:
     # Both are shown: the second error alone (the token is gone) would hide that the first was about
     # something else.
     which = "as before" if before == now else f"before that, {before}"
-    return type(error)(f"{error.message} ({which}; the driver was started anew in between)", error.hint)
+    return type(error)(f"{error.message} ({which}; the driver was restarted in between)", error.hint)
 
 
 def _name(error: BaseException) -> str:

@@ -115,7 +115,7 @@ def login_error(result: int, info: TokenInfo) -> TokenError:
     name = name_of(result)
     if name == "ObjectHandleInvalid":
         # A YubiHSM whose authentication key the PIN names wrongly.
-        return PinError(f"cannot log in on {info.where}: it knows no such user", info.quirks.pin_hint)
+        return PinError(f"cannot log in on {info.where}: it has no such user", info.quirks.pin_hint)
     error = explain(result, "log in", info.where, info.quirks)
     if name in _FORM and info.quirks.pin_hint:
         return PinError(error.message, info.quirks.pin_hint)
@@ -137,7 +137,7 @@ class ChallengeRecorder(Protocol):
 
 
 T = TypeVar("T")
-_OUTLIVED = "the driver was started anew"
+_OUTLIVED = "the driver was restarted"
 _AFTER_AN_ERROR = "its session was thrown away after an error"
 
 
@@ -298,7 +298,7 @@ class TokenSession:
             if self.module.is_foreign:
                 return
             with self.module.calls():
-                # After the driver was started anew, the number may be that of another session.
+                # After the driver was restarted, the number may be that of another session.
                 if self._generation == self.module.generation:
                     # Whatever it answers. C_CloseAllSessions would close those of other parts of the
                     # program, and C_Logout would log them out.

@@ -213,7 +213,7 @@ class Token:
         if key.attributes.can_leave and not allow_extractable:
             raise TokenError(
                 f"the key {key.named} can leave {self.info.where}, by what its driver reports",
-                f"create a new key; or, to use it all the same, --allow-extractable {public_key}",
+                f"create a new key, or allow this one: --allow-extractable {public_key}",
             )
 
     def destroy(self, key: Key) -> None:

@@ -193,7 +193,10 @@ def _validities(validity: Mapping[str, Validity]) -> Description:
         if bounds.shortest is not None:
             yield f".{kind}.shortest", f"{whose} {units.span(bounds.shortest)} at least."
         if bounds.longest is not None:
-            yield f".{kind}.longest", f"{whose} {units.span(bounds.longest)} at most, never for ever."
+            yield (
+                f".{kind}.longest",
+                f"{whose} {units.span(bounds.longest)} at most, and never without an expiry.",
+            )
 
 
 def _names(names: Mapping[str, Texts]) -> Description:
@@ -282,8 +285,8 @@ def _p003_holds_no_longer(policy: Policy, change: Change, _: Context) -> Iterato
         return
     seconds = _validity_of(change)
     if seconds is None or seconds > bounds.longest:
-        length = "for ever" if seconds is None else f"for {units.span(seconds)}"
-        text = f"holds {length}, and the policy allows {units.span(bounds.longest)} at most"
+        length = "has no expiry" if seconds is None else f"holds for {units.span(seconds)}"
+        text = f"{length}, and the policy allows {units.span(bounds.longest)} at most"
         yield error("P003", "exp", text, "give an earlier --expiry")
 
 

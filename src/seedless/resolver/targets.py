@@ -255,7 +255,7 @@ class MemoryTarget:
         if {key: match[4] for key, match in block.entries.items()} != entries_wanted:
             raise StoreError(
                 f"{shown(self._path)} cannot be changed as required",
-                "write it anew: seedless server config --mem-resolver",
+                "write it again: seedless server config --mem-resolver",
             )
         atomic.write({self._path: text})
         self._block = block

@@ -106,8 +106,9 @@ def g003_is_valid_at_some_time(change: Change, context: Context) -> Iterator[Fin
 def g004_no_delete_requests(change: Change, _: Context) -> Iterator[Finding]:
     """Generic claims with `accounts`, or issued to their own subject, are not signed.
 
-    They are requests to a resolver to delete accounts. It obeys them again and again, for ever. Nor are those
-    whose audience begins with `seedless-`: they would pass for a receipt or a witness of a ceremony.
+    They are requests to a resolver to delete accounts, which do not expire: it deletes them each time that it
+    receives one. Claims whose audience begins with `seedless-` are not signed either: they would pass for a
+    receipt or a witness of a ceremony.
     """
     claims = change.draft.claims
     if claims.aud.startswith(OWN_AUDIENCE):
@@ -116,7 +117,9 @@ def g004_no_delete_requests(change: Change, _: Context) -> Iterator[Finding]:
     if not isinstance(claims.body, Generic):
         return
     if "accounts" in (claims.body.data or {}) or claims.sub == str(change.draft.issuer):
-        text = "is an order that a resolver obeys: to delete accounts, again and again, for ever"
+        text = (
+            "is a delete request: a resolver deletes the accounts whenever it is sent, and it does not expire"
+        )
         yield error("G004", "nats", text, "it is not signed as a file")
 
 

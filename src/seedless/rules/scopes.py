@@ -59,7 +59,7 @@ def c109_template_functions_exist(statement: Statement[Account], _: Context) -> 
                     message += ": they refuse every user of it"
                     yield error("C109", place, message, f"write {FUNCTIONS}")
             if has_stray_braces(text):
-                message = f"{cited(text)} has braces that are no template"
+                message = f"{cited(text)} has braces that are not a template"
                 yield error("C109", place, message, "write {{name()}}, or a subject without braces")
 
 

@@ -58,7 +58,7 @@ def t002_issuer_is_the_account(statement: Statement[User], context: Context) -> 
     """
     account = _account_of(statement, context)
     if account is None or not may_issue(account, statement.issuer, statement.claims):
-        text = f"{statement.issuer} is not its account's key nor one of its signing keys"
+        text = f"{statement.issuer} is not its account's key or one of its signing keys"
         yield error("T002", "iss", text, "sign with a key of the account; a signing key needs issuer_account")
 
 
@@ -146,7 +146,7 @@ def t007_activation_is_by_the_account(
     """
     account = _account_of(statement, context)
     if account is None or not may_issue(account, statement.issuer, statement.claims):
-        text = f"{statement.issuer} is not the exporting account's key nor one of its signing keys"
+        text = f"{statement.issuer} is not the exporting account's key or one of its signing keys"
         yield error("T007", "iss", text, "sign with a key of the account; a signing key needs issuer_account")
 
 

@@ -146,7 +146,7 @@ def c084_callout_answer_has_content(
     Servers take silence for a refusal.
     """
     if not statement.claims.body.jwt and not statement.claims.body.error:
-        yield error("C084", "nats", "holds neither a jwt nor an error", "give one")
+        yield error("C084", "nats", "has no jwt and no error", "give one")
 
 
 def c085_callout_answer_has_one_content(

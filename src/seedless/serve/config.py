@@ -235,7 +235,7 @@ class CalloutConfig(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
                     "is the callout account: users in it could read the passwords of others", place
                 )
             if keys.signing_key is None and not keys.roles:
-                raise InvalidValue("has neither a signing-key nor roles", place)
+                raise InvalidValue("has no signing-key and no roles", place)
             if keys.signing_key is not None and keys.signing_key.kind == "delegated":
                 raise InvalidValue("is delegated, and only keys of roles are", f"{place}.signing-key")
             if self.delegation is None and any(source.kind == "delegated" for source in keys.roles.values()):

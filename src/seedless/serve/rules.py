@@ -147,7 +147,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
         for place, texts in self._texts():
             for text in texts:
                 if re.search(r"\{\{|\}\}", _PLACEHOLDER.sub("", text)):
-                    raise InvalidValue(f"has braces that are no placeholder: {quoted(text)}", place)
+                    raise InvalidValue(f"has braces that are not a placeholder: {quoted(text)}", place)
         for place, subjects in _lists(self.permissions):
             for text in subjects:
                 _require_subject(_PLACEHOLDER.sub("x", text), place)
@@ -275,12 +275,10 @@ def _granted(rule: Rule, identity: Identity, validity: int, now: int) -> LoginGr
     account = _one("account", rule.account, values) if rule.account else identity.account
     role = _one("role", rule.role, values) if rule.role else identity.role
     if not account:
-        raise InvalidValue("is stated neither by the rule nor by the backend", "account")
+        raise InvalidValue("is not given by the rule or the backend", "account")
     permissions = None if rule.permissions is None else _permissions(rule.permissions, values)
     if permissions is None and not role:
-        raise InvalidValue(
-            "is stated neither by the rule nor by the backend, and there are no permissions", "role"
-        )
+        raise InvalidValue("is not given by the rule or the backend, and there are no permissions", "role")
     tags = (*identity.tags, *itertools.chain(*(_filled("tags", tag, values) for tag in rule.tags)))
     for tag in tags:
         require_tag(tag)

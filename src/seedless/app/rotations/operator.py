@@ -269,7 +269,7 @@ class OperatorKeyRotation:
         around, now = self._around(by_old), workspace.refresh()
         names = ", ".join(map(brief, by_old)) or "no account"
         rows = (
-            f"until a server starts anew with the new operator jwt, it may refuse: {names}",
+            f"until a server was restarted with the new operator jwt, it may refuse: {names}",
             "who is connected stays; who comes to an account that the server has not loaded is refused",
         )
         return step(

@@ -172,9 +172,7 @@ def _old(
         return PublicKey.parse(candidates[0])
     kind, name = parent.body.kind, shown(parent.name)
     if key is not None and not candidates:
-        raise UsageError(
-            f"{quoted(key)} is not a signing key of {kind} {name}, nor the role of one", _named(listed)
-        )
+        raise UsageError(f"{quoted(key)} is not a signing key or role of {kind} {name}", _named(listed))
     if not candidates:
         raise UsageError(
             f"{kind} {name} has no signing key: it signs with its identity",

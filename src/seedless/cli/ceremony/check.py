@@ -35,9 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--policy", "policy_file", type=options.FILE, metavar="FILE", help="The policy that it has to be."
 )
-@click.option(
-    "--recompute", is_flag=True, help="Compute request and result anew too; every byte has to come out again."
-)
+@click.option("--recompute", is_flag=True, help="Compute request and result again, and compare every byte.")
 @json_options
 def check(
     workspace: CommandWorkspace,
@@ -55,7 +53,7 @@ def check(
     *forbidden* (signed against its policy or a rule), or *false* with the place; exit code 3 unless it is
     complete. The digests of request, policy and transcript are to be compared with those on paper.
 
-    With --recompute the transcript is computed anew, all of it but the signatures: also what was found and
+    With --recompute the transcript is computed again, all of it but the signatures: also what was found and
     shown. That takes the seedless that signed; another version may find something else.
 
     \b

@@ -186,7 +186,7 @@ def _plain(
         atomic.require_new(path)  # before somebody is asked
     names = ", ".join(map(shown, new.labels))
     if workspace.options.dry_run:
-        workspace.emit({"dry_run": True, "labels": list(new.labels)}, f"would make {names}")
+        workspace.emit({"dry_run": True, "labels": list(new.labels)}, f"would create {names}")
         return
     consent.require(workspace.options, f"Create {names} on the token?", done="no key was created")
     emit_created(workspace, new.create(output, policy=policy_out), output)

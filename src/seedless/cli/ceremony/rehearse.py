@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 @command()
 @options.request_argument
 @options.first_use_option
-@click.option("--softhsm", type=FILE, metavar="FILE", help="The module of SoftHSM [default: where it lies].")
+@click.option(
+    "--softhsm", type=FILE, metavar="FILE", help="The module of SoftHSM [default: the one that is installed]."
+)
 @click.option("--output", "-o", type=FILE, metavar="DIR", help="Keep the files of the rehearsal here.")
 @judge_options
 def rehearse(

@@ -47,7 +47,7 @@ def new(workspace: CommandWorkspace, *, role: str, name: str | None, software: b
         )
     label = label_for(ON_TOKENS[role], name)
     if workspace.options.dry_run:
-        workspace.emit({"dry_run": True, "label": label}, f"would make {shown(label)}")
+        workspace.emit({"dry_run": True, "label": label}, f"would create {shown(label)}")
         return
     workspace.keys.require_ready(role, name)
     consent.require(

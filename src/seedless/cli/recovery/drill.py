@@ -44,10 +44,10 @@ def drill(
     A file is the inventory, the store or the ledger. It reports what can be issued again, by which keys and
     commands, what servers must change, and who must act. The accounts and a user of each are planned without
     the lost keys, and judged by rules and policy. With --sign the tokens that are left sign them, which
-    proves that they can: unplug the one that is meant to be lost. A lost inventory is registered anew on the
+    proves that they can: unplug the one that is meant to be lost. A lost inventory is registered again on the
     copy, and compared; each key signs a challenge. With --url a lost store is pulled from servers into the
-    copy, and compared. A lost ledger is begun again on the copy from the ceremonies that lie here. Nothing
-    outside of the copy is written but the journal of challenges.
+    copy, and compared. A lost ledger is created again on the copy, from the ceremonies of this machine.
+    Nothing outside of the copy is written but the journal of challenges.
     Exit 3 when something could not be issued again, or does not come back.
 
     \b

@@ -74,7 +74,7 @@ def report_unusual(found: Iterable[tuple[str, Jwt[object]]]) -> None:
     for what, (where, text) in unusual[:_FEW]:
         printing.report_safe(f"warning: G013 {safe.shown(what)} {where} {text}")
     if unusual[_FEW:]:
-        printing.report(f"warning: G013 likewise {len(unusual) - _FEW} more: seedless verify names all")
+        printing.report(f"warning: G013 holds for {len(unusual) - _FEW} more jwts: seedless verify lists all")
 
 
 class Listing(msgspec.Struct, frozen=True):

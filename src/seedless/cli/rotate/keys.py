@@ -138,7 +138,7 @@ def operator_key(
 ) -> None:
     """Replace a signing key of the operator by a new one.
 
-    Servers learn another operator jwt only when they start anew, so there are barriers, and the servers' own
+    Servers learn another operator jwt only when they restart, so there are barriers, and the servers' own
     reports prove that each is passed. Each run reports its stage and what comes next, and takes what steps
     it may: add the new key; when every server trusts it, sign the accounts again and push them; with
     --finish, when no server holds an account by the old key, remove that; then report which still trust it.

@@ -28,7 +28,7 @@ def doctor(workspace: CommandWorkspace, *, configuration: Path) -> int:
     """Find what prevents a callout from answering.
 
     Exit 3 for a problem. The keys of CONFIG.toml are compared with the accounts that servers have;
-    connections that receive the requests, and are no instance of the service, are listed. That requires a
+    connections that receive the requests, and are not an instance of the service, are listed. That requires a
     login to the system account.
 
     \b

@@ -20,7 +20,7 @@ from seedless.text import shown
 @click.argument("name")
 @account_option
 @public_key_option(Role.USER)
-@click.option("--on-token", is_flag=True, help="Make the user's key on a token.")
+@click.option("--on-token", is_flag=True, help="Create the user's key on a token.")
 @issuer_option
 @user_claims
 @sign_options

@@ -82,7 +82,7 @@ class UserEntry(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(description="the public key of a user that logs in by its nkey (configuration mode)")
     ] = ""
     account: Annotated[str, Meta(description="the account that a rule without one places the user in")] = ""
-    role: Annotated[str, Meta(description="the role, where a rule has neither that nor permissions")] = ""
+    role: Annotated[str, Meta(description="the role, where a rule has no role and no permissions")] = ""
     tags: Annotated[tuple[str, ...], Meta(description="tags of the user")] = ()
     attributes: Annotated[
         dict[str, str | tuple[str, ...]], Meta(description="what rules may look at, and fill in")
@@ -136,7 +136,7 @@ def read_users(data: bytes) -> _Entries:
     for name, user in users.items():
         place = name if name.isalnum() else "the user"
         if not user.password and not user.nkey:
-            raise BadClaims(f"{place} has neither a password nor an nkey")
+            raise BadClaims(f"{place} has no password and no nkey")
         if user.password:
             costliest = max(costliest, _cost(user.password, f"{place}.password"))
         if user.nkey:
