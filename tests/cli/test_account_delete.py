@@ -123,6 +123,7 @@ def test_an_account_with_a_damaged_user_can_be_deleted(system: Cli) -> None:
 
 
 def test_a_renamed_account_keeps_key_users_and_creds(system: Cli) -> None:
+    system.ok("account", "signing-key", "add", "-a", "ORDERS")
     before = system.ok("account", "show", "ORDERS", "--json").data
     user = system.ok("user", "show", "-a", "ORDERS", "app", "--raw").out
     done = system.ok("account", "rename", "ORDERS", "SALES", "--json")
@@ -139,6 +140,9 @@ def test_a_renamed_account_keeps_key_users_and_creds(system: Cli) -> None:
     name = read((system.store / "stores/ACME/accounts/SALES/SALES.jwt").read_text()).claims.name
     assert name == "SALES"
     system.ok("verify")
+    names = {key["name"] for key in system.ok("key", "list", "--json").data["keys"]}
+    assert {"SALES", "SALES signing"} <= names
+    assert not any("ORDERS" in name for name in names)
 
 
 def test_a_renaming_that_was_ended_before_the_old_name_was_gone_goes_on(system: Cli) -> None:

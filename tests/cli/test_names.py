@@ -51,6 +51,24 @@ def test_a_name_that_nothing_has_is_a_mistake(filled: Cli, name: str) -> None:
     )
 
 
+def test_a_user_of_one_account_alone_is_shown_without_it(filled: Cli) -> None:
+    assert filled.ok("show", "app", "--json").data["name"] == "app"
+    filled.ok("user", "add", "-a", "PAYROLL", "app")
+    done = filled.run("show", "app")
+    assert (done.code, done.err) == (
+        2,
+        'error: "app" is a user of 2 accounts\nhint: name one of ORDERS/app, PAYROLL/app\n',
+    )
+
+
+def test_the_role_of_a_scope_is_meant_where_a_user_has_the_same_name(filled: Cli) -> None:
+    """No user key signs, so that of a user called as the role is not taken for the issuer."""
+    filled.ok("user", "add", "-a", "ORDERS", "clerk", "--on-token")
+    done = filled.run("user", "add", "-a", "ORDERS", "ann", "--issuer", "clerk")
+    assert done.code == 2
+    assert done.err.startswith('error: "clerk" is not a')
+
+
 def test_users_of_all_accounts_are_listed(filled: Cli) -> None:
     lines = filled.ok("user", "list").out.splitlines()
     assert lines[0].split() == ["ACCOUNT/USER", "PUBLIC", "KEY", "EXPIRES"]

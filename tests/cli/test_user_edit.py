@@ -88,6 +88,14 @@ def test_an_edit_that_changes_nothing_signs_nothing(system: Cli) -> None:
     assert system.files() == before
 
 
+def test_an_option_without_its_value_is_reported_with_the_help_of_the_command(system: Cli) -> None:
+    done = system.run("user", "edit", "-a", "ORDERS", "app", "--tag", asks=True)
+    assert (done.code, done.err) == (
+        2,
+        "error: option '--tag' requires an argument\nhint: seedless user edit --help\n",
+    )
+
+
 def test_an_edit_without_options_reports_that_there_is_nothing_to_do(system: Cli) -> None:
     done = system.run("user", "edit", "-a", "ORDERS", "app")
     assert (done.code, done.err) == (

@@ -79,11 +79,15 @@ def _key(workspace: Workspace, name: object, account: object) -> object:
     text, is_in = str(name), account if isinstance(account, str) else None
     if not name.may_be_role:
         return key_names.key_named(workspace, text, name.role)
-    if not key_names.keys_named(workspace, text):
-        return text
     from seedless.app.signing_keys import GENERATE  # only for the name of a key
+    from seedless.nkey import Role
+
+    # A user is often called as a role is, and no user key signs.
+    found = [key for key in key_names.keys_named(workspace, text) if key.role is not Role.USER]
+    if not found:
+        return text
 
     # An account may be called as the word for a new key, and must not get the place of that.
     if text == GENERATE or text in offered_names.roles(workspace, is_in):
         return text
-    return str(key_names.key_named(workspace, text))
+    return str(found[0] if len(found) == 1 else key_names.key_named(workspace, text))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -53,10 +54,25 @@ def diff(
     return Comparison(found, is_new=before is None)
 
 
+def _only_user(workspace: Workspace, name: str) -> Jwt[object] | None:
+    """Return the one user of the store that is called *name*; raise `UsageError` for several."""
+    try:
+        accounts = [
+            account for account in workspace.store.children() if name in workspace.store.children(account)
+        ]
+    except SeedlessError:
+        return None
+    if len(accounts) > 1:
+        named = ", ".join(shlex.quote(f"{account}/{name}") for account in accounts)
+        raise UsageError(f"{quoted(name)} is a user of {len(accounts)} accounts", f"name one of {named}")
+    return workspace.store.get(accounts[0], name) if accounts else None
+
+
 def stored_jwt(workspace: Workspace, name: str) -> Jwt[object]:
     """Return the jwt that *name* has in the store: a name, ACCOUNT/USER, or a public key.
 
-    Raise `UsageError` where it has none; the message is for a name that is not that of a file either.
+    A user of one account alone needs no account before it. Raise `UsageError` where it has none; the message
+    is for a name that is not that of a file either.
     """
     try:
         store = workspace.store
@@ -68,7 +84,7 @@ def stored_jwt(workspace: Workspace, name: str) -> Jwt[object]:
             address = store.find(PublicKey.parse(name))
             found = None if address is None else store.get(*address)
     except SeedlessError:
-        found = None
+        found = _only_user(workspace, name)
     if found is None:
         raise UsageError(
             f"there is no file {quoted(name)}, and no jwt of this name in the store",

@@ -15,9 +15,9 @@ from msgspec.structs import replace
 from seedless.app.edits import Edited, issuer_of, reissued, stored
 from seedless.app.pipeline import Preview, preview
 from seedless.change import Change, StoreWrite
-from seedless.claims import Account, User
+from seedless.claims import Account, User, signing_key
 from seedless.errors import SeedlessError, UsageError
-from seedless.jwt import Jwt
+from seedless.jwt import Claims, Jwt
 from seedless.plan import changed
 from seedless.signing_pipeline import Plan
 from seedless.text import shown
@@ -39,7 +39,26 @@ def rename_account(
     steps = () if done else (_account_change(workspace, before, new, issuer),)
     around = workspace.around(before.claims, keys=(str(before.issuer),))
     plan = Plan(steps, workspace.now, around, _moves(workspace, before, new))
-    return preview(workspace, plan, lambda jwts: _renamed(jwts, done))
+
+    def finish(jwts: tuple[Jwt[Any], ...]) -> Edited[Any]:
+        _rename_keys(workspace, before.claims, new)
+        return _renamed(jwts, done)
+
+    return preview(workspace, plan, finish)
+
+
+def _rename_keys(workspace: Workspace, claims: Claims[Account], new: str) -> None:
+    """Call the keys of an account, `ORDERS` and `ORDERS signing`, by its *new* name in the inventory.
+
+    Else another account of the old name would have keys of the same names, and desired state would not find
+    those of this one.
+    """
+    old = claims.name.strip()
+    keys = {claims.sub, *map(signing_key, claims.body.signing_keys)}
+    with workspace.lock():
+        known = [entry for entry in workspace.inventory() if str(entry.public_key) in keys]
+        named = [entry for entry in known if f"{entry.name} ".startswith(f"{old} ")]
+        workspace.note_key(*(replace(entry, name=new + entry.name.removeprefix(old)) for entry in named))
 
 
 def _renamed(jwts: tuple[Jwt[Any], ...], done: Jwt[Any] | None) -> Edited[Any]:

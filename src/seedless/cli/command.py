@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import augment_usage_errors
 
 from seedless.cli.lazy import alike, same_word, unknown_command
 
@@ -78,7 +79,9 @@ class Command(click.Command):
         if "--all" in args and any(name in args for name in ctx.help_option_names):
             args = [word for word in args if word != "--all"]
             show_everything(ctx)
-        return super().parse_args(ctx, args)
+        # click's parser does not name the command in which an option lacks its value.
+        with augment_usage_errors(ctx):
+            return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options in groups, and of those that are shared or rare the names alone.

@@ -25,7 +25,8 @@ def show(settings: Settings, *, file: str) -> None:
     """Show the claims of a jwt.
 
     FILE holds the jwt, bare or in a creds file; - is stdin. Its signature is verified first. A NAME that is
-    no file is looked up in the store: an operator, an account, a user as ACCOUNT/USER, or a public key.
+    no file is looked up in the store: an operator, an account, a user (ACCOUNT/USER where several
+    accounts have one of this name), or a public key.
 
     \b
     Example:

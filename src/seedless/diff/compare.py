@@ -260,9 +260,8 @@ def diff_change(
     found = diff(was, now, names=names)
     if (before.key if before else "") != (after.key if after else ""):
         titles = [word(scope.role or scope.key) if scope else "none" for scope in (before, after)]
-        moved = Difference(
-            Effect.CHANGES, "scope", " -> ".join(titles), ("iss",), str(old.issuer), str(new.issuer)
-        )
+        text = " -> ".join(titles) if titles[0] != titles[1] else f"{titles[0]}, by another key"
+        moved = Difference(Effect.CHANGES, "scope", text, ("iss",), str(old.issuer), str(new.issuer))
         found = (moved, *found)
     return (*found, *unknown_members(old.unknown, ()))
 
