@@ -93,7 +93,7 @@ def test_what_a_person_reads_are_lines_with_the_stage_and_what_is_next(cli: Cli,
         f"operator ACME: {old} is replaced by {new}",
         "signed: 1 operator",
         "proven: nothing, no server was asked",
-        "still by the old key: ORDERS, SYS",
+        "still signed by the previous key: ORDERS, SYS",
         "stage: spread",
     ]
     assert [line.partition(":")[0] for line in lines[5:]] == ["next"]

@@ -132,7 +132,12 @@ def c114_scope_has_networks_and_times(statement: Statement[Account], _: Context)
         for index, text in enumerate(template.src):
             if not is_network(text):
                 where = at(f"{path}.src", index)
-                yield error("C114", where, f"{cited(text)} is not a network", "write 10.0.0.0/8")
+                yield error(
+                    "C114",
+                    where,
+                    f"{cited(text)} is not a network",
+                    "write 10.0.0.0/8, or 10.0.0.1/32 for one address",
+                )
         for index, span in enumerate(template.times):
             for name, text in (("start", span.start), ("end", span.end)):
                 if not is_time_of_day(text):

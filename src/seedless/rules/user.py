@@ -28,7 +28,12 @@ def c074_source_is_a_network(statement: Statement[User], _: Context) -> Iterator
     """
     for index, text in enumerate(statement.claims.body.src):
         if not is_network(text):
-            yield error("C074", at("nats.src", index), f"{cited(text)} is not a network", "write 10.0.0.0/8")
+            yield error(
+                "C074",
+                at("nats.src", index),
+                f"{cited(text)} is not a network",
+                "write 10.0.0.0/8, or 10.0.0.1/32 for one address",
+            )
 
 
 def c075_time_range_has_a_start(statement: Statement[User], _: Context) -> Iterator[Finding]:

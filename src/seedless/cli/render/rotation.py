@@ -81,7 +81,7 @@ def _account_lines(
             for name in (deliver if is_new else ())
         ]
     )
-    rows += shortened([f"still connected by the old key: {client}" for client in clients])
+    rows += shortened([f"still connected through the previous key: {client}" for client in clients])
     if report.seen is not None and report.seen.leafs:
         rows.append(f"leaf nodes, of which servers do not report by which key: {report.seen.leafs}")
     return [*rows, f"next: {report.next_step}"]
@@ -125,7 +125,7 @@ def _operator_lines(report: OperatorKeyReport) -> list[str]:
         rows.append(f"pushed: {report.sent} {'account' if report.sent == 1 else 'accounts'}")
     rows += _proven(report) if report.seen else ["proven: nothing, no server was asked"]
     if report.by_old:
-        rows.append(f"still by the old key: {', '.join(map(brief, report.by_old))}")
+        rows.append(f"still signed by the previous key: {', '.join(map(brief, report.by_old))}")
     return [*rows, f"stage: {report.stage}", f"next: {report.next_step}"]
 
 
@@ -140,7 +140,7 @@ def _proven(report: OperatorKeyReport) -> list[str]:
             words.append(f"trusts {', '.join(server.trusts_others)}, which the operator does not list")
         rows.append(f"{server.server}: {'; '.join(words) or 'trusts what the operator lists'}")
     if report.seen and report.seen.by_old:
-        rows.append(f"on the servers by the old key: {', '.join(map(brief, report.seen.by_old))}")
+        rows.append(f"on servers, signed by the previous key: {', '.join(map(brief, report.seen.by_old))}")
     return rows
 
 

@@ -141,7 +141,8 @@ def operator_key(
     Servers learn another operator jwt only when they restart, so there are barriers, and the servers' own
     reports prove that each is passed. Each run reports its stage and what comes next, and takes what steps
     it may: add the new key; when every server trusts it, sign the accounts again and push them; with
-    --finish, when no server holds an account by the old key, remove that; then report which still trust it.
+    --finish, when no server has an account signed by the previous key, remove that; then report which still
+    trust it.
 
     \b
     Example:
