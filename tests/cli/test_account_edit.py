@@ -380,7 +380,7 @@ def test_a_plan_with_a_new_key_reports_how_to_create_it_first(orders: Cli) -> No
     plan = str(orders.home / "sk.plan")
     done = orders.run("account", "edit", "ORDERS", "--sk", "generate", "--plan", plan)
     assert done.code == 2
-    assert "create it: seedless key new --role account --name 'ORDERS signing'; it is reused" in done.err
+    assert "seedless key new --role account --name 'ORDERS signing'; it is reused" in done.err
     key = orders.ok("key", "new", "--role", "account", "--name", "ORDERS signing", "--json").data[
         "public_key"
     ]

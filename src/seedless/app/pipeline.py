@@ -263,8 +263,8 @@ class Preview(msgspec.Struct, Generic[R_co], frozen=True, kw_only=True):
             role, name = self.new_keys[0].role.name.lower(), shown(self.new_keys[0].name)
             raise UsageError(
                 f"a plan is signed as it is, and the key of {role} {name} does not exist yet",
-                f"create it: seedless key new --role {role} --name {shlex.quote(name)}, or for a ceremony "
-                f"seedless ceremony keygen, where its token is; it is reused",
+                f"create it where its token is: seedless key new --role {role} --name {shlex.quote(name)}; "
+                "it is reused (for a ceremony: seedless ceremony keygen)",
             )
 
 
