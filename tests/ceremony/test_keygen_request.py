@@ -152,7 +152,9 @@ def test_keys_of_a_specification_are_reviewed_witnessed_created_checked_register
     assert checked["recomputed"] == {"agrees": True, "text": "every byte agrees"}
     assert checked["sessions"][0]["bags"] == [{"number": "4711", "found": "the seal was whole"}]
     text = cli.ok("ceremony", "check", *paths).out
-    for line in ("bag         4711: the seal was whole", "exception   the camera was off for 2 minutes"):
+    for line in ("bag         4711: the seal was whole", "exception   the camera was off for 2 minutes",
+                 "witnesses   1 signed; needed: 1 of 2", f"witness     {ADA.public_key}",
+                 f"signatures  3 of operator ACME ({operator})"):  # fmt: skip
         assert line in text, text
     page = cli.home / "report.html"
     cli.ok("ceremony", "report", *paths, "-o", str(page))
@@ -161,6 +163,8 @@ def test_keys_of_a_specification_are_reviewed_witnessed_created_checked_register
                  f"<h3>operator ACME<br><code>{operator}</code></h3>",
                  f"<tr><th>operator ACME</th><td>3<br><code>{operator}</code></td></tr>",
                  "<th>Bag 4711</th><td>the seal was whole</td>", "Ada (holder), Grace (holder and scribe)",
+                 "the digests of request and transcript are those on paper",
+                 "p, li { overflow-wrap: anywhere; }",
                  "Times of the steps", "created operator:ACME signing"):  # fmt: skip
         assert text in page.read_text()
     states = cli.ok("ceremony", "inventory", "--token", cli.token.uri, "--json").data["keys"]
@@ -210,6 +214,7 @@ def test_without_its_witnesses_or_for_another_request_no_key_is_created(cli: Cli
     words = ("ceremony", "keygen", "--request", path, "--clock-checked", "-o", str(cli.home / "result.json"))
     done = cli.run(*words, "--expect", digest)
     assert (done.code, "0 of 1 witnesses have signed" in done.err) == (3, True), done
+    assert "--statement for keygen" in done.err
     done = cli.run(*words, "--expect", "0" * 64)
     assert (done.code, "the digest of the request is not" in done.err) == (3, True)
     stranger = SoftwareKey(Role.USER, bytes(32))

@@ -171,7 +171,10 @@ def _require_real(request: KeygenRequest) -> None:
 
 
 def _were_created(folder: Path) -> Refused:
-    return Refused(f"the keys of this request were created: {shown(folder / RESULT_NAME)}", "prepare another")
+    return Refused(
+        f"the keys of this request were created: {shown(folder / RESULT_NAME)}",
+        "that file is their result; for other keys prepare another request",
+    )
 
 
 def abandonment(workspace: Workspace, request: KeygenRequest) -> KeygenAbandonment:

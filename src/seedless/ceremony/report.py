@@ -47,6 +47,7 @@ h1 { font-size: 1.7rem; margin: 0 0 .3rem; }
 h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; border-bottom: 1px solid var(--line); }
 h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; }
 code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .86em; overflow-wrap: anywhere; }
+p, li { overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .7rem .25rem 0; overflow-wrap: anywhere; }
 th { font-weight: 600; color: var(--soft); width: 11rem; }
@@ -320,12 +321,12 @@ def key_html(
     return f'<div class="block"><h3>{name}{code_html(key)}</h3>{_facts(rows)}{verified}</div>'
 
 
-def people_html(present: Sequence[str]) -> str:
-    """Return a table to sign by hand: a line for each who was *present*, and empty ones."""
+def people_html(present: Sequence[str], digests: str = "request, policy and transcript") -> str:
+    """Return a table to sign by hand: the *digests*, a line for each who was *present*, and empty ones."""
     people = [*present, *[""] * _LINES]
     rows = "".join(f"<tr><td>{text_html(name)}</td><td></td><td></td></tr>" for name in people)
     head = "<tr><th>Name and role</th><th>Place and date</th><th>Signature</th></tr>"
-    intro = "<p>I was there, and the digests of request, policy and transcript are those on paper.</p>"
+    intro = f"<p>I was there, and the digests of {digests} are those on paper.</p>"
     # A sheet with names and without what they sign would prove nothing.
     table = f'<table class="sign">{head}{rows}</table>'
     return f'<section class="together"><h2>Signatures</h2>{intro}{table}</section>'

@@ -147,7 +147,7 @@ def require_witnesses(
     if expected and len(counted) < expected.threshold:
         raise Refused(
             f"{len(counted)} of {expected.threshold} witnesses have signed",
-            "seedless ceremony witness makes a statement; --witness names its file",
+            "seedless ceremony witness makes a statement; --witness names its file, --statement for keygen",
         )
     return found
 

@@ -21,7 +21,6 @@ from seedless.ceremony.report import (
     threshold_text,
     verdict_html,
 )
-from seedless.jwt import read
 from seedless.keygen import request as key_request
 from seedless.text import shown
 from seedless.units import moment
@@ -60,15 +59,13 @@ def key_report(checked: KeygenCheck, *, qr: str | None = None) -> str:
             "<h2>Keys: what the driver reports</h2>" if reports else "",
             *(key_html(key, item, names[key]) for key, item in reports.items()),
             _signatures(so_far),
-            people_html(present),
+            people_html(present, "request and transcript"),
         ]
     return page_html(title, parts, request.digest if request else "")
 
 
 def _summary(request: KeygenRequest, so_far: KeygenProgress) -> str:
-    witnesses = [read(text).issuer for text in so_far.statements]
-    names = {person.key: person.name for person in request.specification.people if person.key}
-    needed = threshold_text(request.specification.witnesses)
+    witnesses, needed = so_far.witnesses, threshold_text(request.specification.witnesses)
     rows = [
         ("Reason", text_html(request.reason)),
         ("Prepared", text_html(f"{moment(request.prepared_at)} by {request.prepared_by}")),
@@ -76,7 +73,7 @@ def _summary(request: KeygenRequest, so_far: KeygenProgress) -> str:
         ("Held", text_html(f"{moment(so_far.sessions[0].at)} to {moment(so_far.entries[-1]['at'])}")),
         ("Absent", text_html(", ".join(so_far.absent) or "nobody of the specification")),
         ("Witnesses", text_html(f"{len(witnesses)} signed; needed: {needed}")),
-        *(("Witness", named_html(str(key), names)) for key in witnesses),
+        *(("Witness", named_html(key, witnesses)) for key in witnesses),
         ("Prepared with", code_html(request.tool)),
         ("Created with", text_html("; ".join(so_far.other_tools) or "the same program")),
     ]
@@ -145,7 +142,7 @@ _STEPS = (
     "The machine has no network: cables out, radios off. Its clock shows the time of day.",
     "The digest of the program was computed without it, and is the one that was written down.",
     "The words above are from the paper of whoever prepared the request. They were read aloud and compared.",
-    "Each bag was whole, and its number is the one above. Each device was reset in view of all.",
+    "Each bag was whole, and its number is the one on the next page. Each device was reset in view of all.",
     "Each key, its holder and its token were read aloud, and are intended.",
     "Each witness has signed, with a key of their own.",
     "The words were typed; the PIN was typed last, and nobody watched.",

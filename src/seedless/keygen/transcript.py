@@ -20,6 +20,7 @@ from seedless.ceremony import documents, transcript
 from seedless.ceremony.keys import CeremonyKey, read_statement
 from seedless.ceremony.statements import RECEIPT, StatementContent, ceremony_draft
 from seedless.errors import Refused
+from seedless.jwt import read
 from seedless.pkcs11.uri import KeyUri
 from seedless.readiness import ReadinessRow
 from seedless.recovery import record as records
@@ -108,6 +109,13 @@ class KeygenProgress:
     def titles(self) -> dict[str, str]:
         """What each key is called, as in `operator ACME`."""
         return {str(key.public_key): f"{key.public_key.role.name.lower()} {key.name}" for key in self.keys}
+
+    @property
+    def witnesses(self) -> dict[str, str]:
+        """The witnesses who have signed: public key, and the name that the request gives it, or none."""
+        names = {str(person.key): person.name for person in self.request.specification.people if person.key}
+        issuers = [str(read(text).issuer) for text in self.statements]
+        return {key: names.get(key, "") for key in issuers}
 
     @property
     def signatures_in_all(self) -> dict[str, int]:

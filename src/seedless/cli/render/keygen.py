@@ -9,6 +9,7 @@ import msgspec
 from seedless.ceremony.request import REHEARSAL
 from seedless.cli import printing
 from seedless.cli.render.ceremony import digest_lines, word_rows, words_data
+from seedless.diff import Wording
 from seedless.keygen.request import description
 from seedless.policy import read as read_policy
 from seedless.text import printable, shown
@@ -29,17 +30,21 @@ def show_request(request: KeygenRequest, *, with_words: bool = True) -> None:
     """Show a request: the keys, the people, and its header; its words last, unless they are to be typed."""
     for line in description(request):
         printing.report(printable(line))
-    wanted = request.specification.witnesses
     rows = [
         ("reason", request.reason),
         ("prepared", f"{printing.moment(request.prepared_at)} by {request.prepared_by}, with {request.tool}"),
         ("expires", printing.moment(request.expires)),
-        ("witnesses", f"{wanted.threshold} of {len(wanted.keys)}" if wanted else "none are required"),
+        ("witnesses", _required(request)),
     ]
     for line in printing.labelled([(label, printable(text)) for label, text in rows], 10):
         printing.report(line)
     for line in digest_lines(request.digest) if with_words else ():
         printing.report(line)
+
+
+def _required(request: KeygenRequest) -> str:
+    wanted = request.specification.witnesses
+    return f"{wanted.threshold} of {len(wanted.keys)}" if wanted else "none"
 
 
 def request_data(request: KeygenRequest) -> dict[str, Any]:
@@ -99,6 +104,7 @@ def emit_check(workspace: CommandWorkspace, checked: KeygenCheck) -> None:
 
 def _held(so_far: KeygenProgress) -> list[str]:
     request, first = so_far.request, so_far.sessions[0]
+    titled = Wording(so_far.titles | so_far.witnesses)
     rows = [
         ("reason", request.reason),
         ("prepared", f"{printing.moment(request.prepared_at)} by {request.prepared_by}, with {request.tool}"),
@@ -110,10 +116,12 @@ def _held(so_far: KeygenProgress) -> list[str]:
         *(("programs", f"{tool} is not the one that prepared the request") for tool in so_far.other_tools),
         ("present", ", ".join(so_far.present) or "nobody was named"),
         *(("absent", name) for name in so_far.absent),
+        ("witnesses", f"{len(so_far.witnesses)} signed; needed: {_required(request)}"),
+        *(("witness", titled.key(key)) for key in so_far.witnesses),
         *(("bag", f"{bag.number}: {bag.found}") for session in so_far.sessions for bag in session.bags),
         *(("exception", text) for session in so_far.sessions for text in session.exceptions),
         *(("key", key_line(key)) for key in so_far.keys),
-        *(("signatures", f"{count} of {key}") for key, count in _signatures(so_far).items()),
+        *(("signatures", f"{count} of {titled.key(key)}") for key, count in _signatures(so_far).items()),
         ("request", f"sha256 {request.digest}"),
         ("transcript", f"sha256 {so_far.digest}"),
         *(("", row) for row in word_rows(so_far.digest)),
