@@ -66,15 +66,19 @@ def test_what_a_person_reads_are_lines_with_what_is_next_at_the_end(cli: Cli, ol
     lines = cli.ok(*ROTATE).out.splitlines()
     new = next(key for key in keys_of(cli) if key != old)
     folder = cli.store / "keys/creds/ACME/ORDERS"
+    before = f"account ORDERS signing before {new[:12]} ({old})"
     assert lines == [
-        f"account ORDERS: {old} is replaced by {new}",
+        f"account ORDERS: {before} is replaced by account ORDERS signing ({new})",
         "signed: 1 account, 2 users",
         f"to be delivered to ops: {folder}/ops.creds",
         f"to be delivered to pay: {folder}/pay.creds",
         "next: seedless push ORDERS; deliver the creds; then seedless rotate account-key ORDERS --finish",
     ]
     lines = cli.ok(*ROTATE, "--finish", ALONE).out.splitlines()
-    assert lines[:2] == [f"account ORDERS: {old} was replaced by {new}", "signed: 1 account"]
+    assert lines[:2] == [
+        f"account ORDERS: {before} was replaced by account ORDERS signing ({new})",
+        "signed: 1 account",
+    ]
     assert len(lines) == 3
 
 

@@ -119,7 +119,8 @@ def test_it_goes_through_a_plan_file_and_twice_signs_nothing(cli: Cli, old: str)
 def test_what_a_person_reads_is_what_must_change_a_line_each(cli: Cli, old: str) -> None:
     done = cli.ok(*REISSUE)
     lines = done.out.splitlines()
-    assert lines[0] == f"operator ACME: {old} is replaced by {operator(cli)['subject']}"
+    new = f"operator ACME identity after {old[:12]} ({operator(cli)['subject']})"
+    assert lines[0] == f"operator ACME: {old} is replaced by {new}"
     assert lines[1] == "what must change:"
     assert lines[-1] == "then the accounts that were signed again are pushed: seedless push ORDERS SYS"
     assert (len(lines), "warning" in done.err) == (5, False)

@@ -89,8 +89,9 @@ def test_the_old_key_stays_while_an_account_cannot_be_read(cli: Cli, old: str) -
 def test_what_a_person_reads_are_lines_with_the_stage_and_what_is_next(cli: Cli, old: str) -> None:
     lines = cli.ok(*ROTATE).out.splitlines()
     new = next(key for key in listed(cli) if key != old)
+    before = f"operator ACME signing before {new[:12]} ({old})"
     assert lines[:5] == [
-        f"operator ACME: {old} is replaced by {new}",
+        f"operator ACME: {before} is replaced by operator ACME signing ({new})",
         "signed: 1 operator",
         "proven: nothing, no server was asked",
         "still signed by the previous key: ORDERS, SYS",

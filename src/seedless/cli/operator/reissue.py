@@ -47,7 +47,7 @@ def reissue(
     }
     claims = done.jwt.claims
     text = f"operator {shown(claims.name)}: {done.previous_key} is replaced by {claims.sub}"
-    workspace.emit(data, text_of([text, "what must change:", *done.servers_must]))
+    workspace.emit(data, text_of(workspace, [text, "what must change:", *done.servers_must]))
 
 
 @command()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from seedless.app.key_names import known_titles
+from seedless.app.key_names import known_titles, titled
 from seedless.cli import printing
 from seedless.cli.review import line, show_findings
 from seedless.diff import Wording
@@ -104,8 +104,8 @@ def push_text(push: PushPreview, sent: Sequence[SentAccount], *, lines: bool) ->
     ]
     rows += [
         printing.printable(
-            f"{brief(account.name)} ({account.subject}): "
-            f"only on servers, and cannot be pulled ({account.reason})"
+            f"{brief(account.name)} ({account.subject}): only on servers, and cannot be pulled "
+            f"({titled(push.session.workspace, account.reason)})"
         )
         for account in push.left
     ]
@@ -158,7 +158,8 @@ def show_delete(workspace: CommandWorkspace, deletion: DeletePreview) -> None:
     if deletion.left:
         printing.report(f"left alone on {deletion.where}, since pull could not take them:")
     for account in deletion.left:
-        printing.report_safe(f"  {brief(account.name)} ({account.subject}): {account.reason}")
+        reason = titled(workspace, account.reason)
+        printing.report_safe(f"  {brief(account.name)} ({account.subject}): {reason}")
     if deletion.orphaned:
         printing.report(click.style(f"to be deleted from {deletion.where}:", bold=True))
     for orphan in deletion.orphaned:

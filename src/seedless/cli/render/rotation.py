@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from seedless.app.key_names import titled
 from seedless.app.rotations.account import creds_to_deliver
 from seedless.app.rotations.operator import RotationStage
 from seedless.cli import printing
@@ -39,12 +40,13 @@ def print_account_key(workspace: CommandWorkspace, report: AccountKeyReport) -> 
         "connections": msgspec.to_builtins(clients) if report.seen else None,
         "next": report.next_step,
     }
-    workspace.emit(data, text_of(_account_lines(report, deliver, clients)))
+    workspace.emit(data, text_of(workspace, _account_lines(report, deliver, clients)))
 
 
-def text_of(rows: Iterable[str]) -> str:
-    """Return *rows* as lines, each safe to print."""
-    return "\n".join(map(printing.printable, rows))
+def text_of(workspace: CommandWorkspace, rows: Iterable[str]) -> str:
+    """Return *rows* as lines that are safe to print; the first, on what is replaced, names keys."""
+    first, *rest = rows  # in the commands of the rest keys stay as they are, to be copied
+    return "\n".join(map(printing.printable, (titled(workspace, first), *rest)))
 
 
 def signed_data(jwt: Jwt[Any]) -> dict[str, Any]:
@@ -109,7 +111,7 @@ def print_operator_key(workspace: CommandWorkspace, report: OperatorKeyReport) -
         "by_old_on_servers": list(report.seen.by_old) if report.seen else None,
         "next": report.next_step,
     }
-    workspace.emit(data, text_of(_operator_lines(report)))
+    workspace.emit(data, text_of(workspace, _operator_lines(report)))
 
 
 def _server_data(trusting_server: TrustingServer) -> dict[str, object]:
