@@ -267,7 +267,7 @@ def test_the_command_line_renews_reports_and_removes_what_nothing_here_has_recor
     for wrong, sentence in (
         (
             ("add", "ORDERS", "--role", "db", "--for", "1h", "--out", "x"),
-            "is not a signing key or role of account",
+            "is not a signing key or role of account ORDERS\nhint: there are: web\n",
         ),
         (("add", "ORDERS", "--role", "web", "--for", "0", "--out", "x"), "a delegation ends"),
         (
@@ -278,6 +278,12 @@ def test_the_command_line_renews_reports_and_removes_what_nothing_here_has_recor
     ):
         done = cli.run("delegate", *wrong)
         assert (done.code, sentence in done.err) == (2, True), done
+    gone = cli.run(*words[:-1], str(cli.home / "3.nk"), "--url", "nats://127.0.0.1:1")
+    assert (
+        "hint: account ORDERS is signed and in the store: seedless push ORDERS sends it; is the" in gone.err
+    )
+    known = {one["public_key"] for one in cli.ok("delegate", "list", "--json").data["delegations"]}
+    cli.ok("delegate", "end", "ORDERS", *(known - states.keys()), "--now")
     (cli.store / "delegations.json").unlink()
     listed = cli.ok("delegate", "list", "ORDERS", "--json").data["delegations"]
     assert [one["state"] for one in listed] == ["unknown", "unknown"]

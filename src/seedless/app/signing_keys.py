@@ -17,6 +17,7 @@ from seedless.app.edits import Edited
 from seedless.app.pipeline import Notice, Preview
 from seedless.claims import Account, JetStreamPermissions, Operator, Scope, Template, signing_key
 from seedless.claims.jetstream import allow
+from seedless.delegation import is_delegated
 from seedless.errors import BadKey, UsageError
 from seedless.jwt import Claims, Jwt
 from seedless.nkey import PublicKey, Role
@@ -345,7 +346,8 @@ def entry_of(claims: Claims[Any], wanted: str) -> Scope | str:
     for entry in entries:
         if wanted in {signing_key(entry), entry.role if isinstance(entry, Scope) else None}:
             return entry
-    named = [entry.role or entry.key if isinstance(entry, Scope) else entry for entry in entries]
+    listed = (entry for entry in entries if not is_delegated(entry))
+    named = [entry.role or entry.key if isinstance(entry, Scope) else entry for entry in listed]
     raise UsageError(
         f"{quoted(wanted)} is not a signing key or role of {claims.body.kind} {shown(claims.name)}",
         f"there are: {', '.join(map(shown, named)) or 'none'}",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless.app.resolver.delete import require_store
-from seedless.app.resolver.push import AccountsToPush, choose, preview_push
+from seedless.app.resolver.push import choose, preview_push
 from seedless.cli import consent, printing
 from seedless.cli.command import command
 from seedless.cli.options import push_options
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
     from seedless.app.resolver.push import PushPreview
     from seedless.app.resolver.remote import Remote
-    from seedless.app.resolver.session import TargetSession
-    from seedless.claims import Account
-    from seedless.jwt import Jwt
 
 
 @command()
@@ -113,8 +110,3 @@ def send_with_consent(workspace: CommandWorkspace, found: PushPreview) -> int:
     pushed = found.send(approve=consent_to_send(workspace))
     pushed.require_done()
     return len(pushed.accounts)
-
-
-def publish(workspace: CommandWorkspace, servers: TargetSession, *accounts: Jwt[Account]) -> int:
-    """Send those of *accounts* that differ, as `send_with_consent` does; return how many went."""
-    return send_with_consent(workspace, preview_push(servers, AccountsToPush(accounts)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless.cli.command import command
-from seedless.cli.delegate.options import file_option, print_added, span_option
+from seedless.cli.delegate.options import file_option, print_added, publish, span_option
 from seedless.cli.key_options import issuer_option
 from seedless.cli.options import push_options
 from seedless.cli.remote import open_servers, remote_options, without_servers_option
@@ -49,11 +49,8 @@ def add(
     Example:
       seedless delegate add ORDERS --role service --for 12h --out service.nk
     """
-    from seedless.cli.push import publish  # not for --help
-
     servers = open_servers(workspace, remote, without=without_servers)
     with workspace.lock():
         made = workspace.delegations.add(account, role=role, expiry=expiry.text, file=file, issuer=issuer)
         key = sign_preview(workspace, made)
-    sent = publish(workspace, servers, workspace.account(account)) if servers else 0
-    print_added(workspace, key, sent)
+    print_added(workspace, key, publish(workspace, servers, workspace.account(account)))

@@ -8,6 +8,7 @@ import click
 
 from seedless.cli import edits
 from seedless.cli.command import command
+from seedless.cli.delegate.options import publish
 from seedless.cli.key_options import issuer_option, public_key_type
 from seedless.cli.options import push_options
 from seedless.cli.remote import open_servers, remote_options, without_servers_option
@@ -49,11 +50,8 @@ def end(
       seedless delegate end ORDERS --url nats://localhost:4222
       seedless delegate end ORDERS ABJY… --now
     """
-    from seedless.cli.push import publish  # not for --help
-
     servers = open_servers(workspace, remote, without=without_servers)
     with workspace.lock():
         edited = sign_preview(workspace, workspace.delegations.end(account, *keys, now=now, issuer=issuer))
-    if servers:
-        publish(workspace, servers, edited.jwt)
+    publish(workspace, servers, edited.jwt)
     edits.print_edited(workspace, edited)

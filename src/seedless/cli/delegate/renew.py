@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from seedless.cli.command import command
-from seedless.cli.delegate.options import file_option, print_added, span_option
+from seedless.cli.delegate.options import file_option, print_added, publish, span_option
 from seedless.cli.key_options import issuer_option, public_key_type
 from seedless.cli.options import push_options
 from seedless.cli.remote import open_servers, remote_options, without_servers_option
@@ -47,12 +47,9 @@ def renew(
     Example:
       seedless delegate renew ABJY… --for 12h --out next.nk
     """
-    from seedless.cli.push import publish  # not for --help
-
     servers = open_servers(workspace, remote, without=without_servers)
     with workspace.lock():
         made = workspace.delegations.renew(key, expiry=expiry.text, file=file, issuer=issuer)
         added = sign_preview(workspace, made)
     name = workspace.delegations.account_name(added.account)
-    sent = publish(workspace, servers, workspace.account(name)) if servers else 0
-    print_added(workspace, added, sent)
+    print_added(workspace, added, publish(workspace, servers, workspace.account(name)))

@@ -36,6 +36,8 @@ def list_(workspace: CommandWorkspace) -> None:
         for info in tokens
     ]
     data = {"module": str(management.module()), "tokens": [token_data(info) for info in tokens]}
+    if not tokens:
+        printing.report(f"the module {shown(management.module())} shows no token")
     workspace.emit(data, printing.table(rows, ("TOKEN", "SERIAL", "MODEL", "STATE", "URI")))
 
 
