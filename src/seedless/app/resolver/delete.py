@@ -61,13 +61,17 @@ __all__ = [
 
 R = TypeVar("R")
 
-_FOR_EVER = """\
-What is signed for this is a delete request. It never expires, and it works again after an account is made
-anew: whoever gets it can delete these accounts at any time. So it is sent at once and kept nowhere.
-A server that is down now brings the accounts back when it returns; push --prune finds them then."""
-_IN_A_FILE = """\
-What is signed is a delete request. It never expires, and it works again after an account is made anew:
-whoever gets this file can delete these accounts at any time. Keep it as a key; destroy it when it is sent."""
+_FOR_EVER = (
+    "What is signed for this is a delete request. It never expires, and it works again after an account is "
+    "created again: whoever has it can delete these accounts at any time. So it is sent at once and not "
+    "stored.\n"
+    "A server that is down now brings the accounts back when it returns; push --prune finds them then."
+)
+_IN_A_FILE = (
+    "What is signed is a delete request. It never expires, and it works again after an account is created "
+    "again: whoever has this file can delete these accounts at any time. Keep it as a key; destroy it when "
+    "it is sent."
+)
 _DELETE_REQUEST = "G004"
 _ANOTHER_OPERATOR = "R004"
 _AGAIN = "run it again when they answer: what is done stays done"

@@ -123,7 +123,12 @@ def require_named(key: str | None) -> None:
 
     The same again, after it was killed, must not remove the key that has just been created.
     """
-    if key is None or not is_key(key):
+    if key is not None and not is_key(key):
+        raise UsageError(
+            f"{quoted(key)} is a name, and names pass to the replacement key: name the key itself",
+            "--key A… or O…: seedless key list --long shows the keys",
+        )
+    if key is None:
         raise UsageError(
             "an emergency is about one key, and none is named", "--key PUBKEY names the key that must go"
         )
