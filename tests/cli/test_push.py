@@ -128,6 +128,15 @@ def test_what_is_not_given_right_is_a_sentence(
     assert (done.code, said in done.err) == (2, True), done.err
 
 
+def test_a_configuration_that_is_missing_is_not_taken_for_one_that_is_included(cli: Cli) -> None:
+    cli.ok("operator", "add", "ACME", "--sys")
+    done = cli.run("push", "--all", "--config", "nats.conf")
+    assert (done.code, done.err) == (1, "error: there is no file nats.conf\n")
+    (cli.home / "nats.conf").write_text('include "trust.conf"')
+    done = cli.run("push", "--all", "--config", str(cli.home / "nats.conf"))
+    assert done.err.endswith("hint: servers look beside the file that includes it\n")
+
+
 def test_prune_renames_what_the_store_does_not_have(cli: Cli, folder: Path) -> None:
     cli.ok("account", "add", "FORMER")
     key, jwt = text(cli, "FORMER")

@@ -311,9 +311,8 @@ class Files:
             raise StoreError(f"the configuration includes itself: {chain}", "take one include out")
         data = atomic.read(Path(path))
         if data is None:
-            raise StoreError(
-                f"there is no file {shown(path)}", "servers look beside the file that includes it"
-            )
+            beside = "servers look beside the file that includes it" if self._open else ""
+            raise StoreError(f"there is no file {shown(path)}", beside)
         # Servers read bytes. What is not UTF-8 is found where it matters, with its place, and not by
         # refusing the file.
         return data.decode("utf-8", "surrogateescape")
