@@ -90,9 +90,9 @@ def test_signing_keys_are_listed_with_their_names(acme: Cli) -> None:
     acme.ok("account", "signing-key", "add", "-a", "ORDERS", "--role", "clerk")
     keys = {key["name"]: key["public_key"] for key in acme.ok("key", "list", "--json").data["keys"]}
     of_operator = acme.ok("operator", "signing-key", "list").out
-    assert f"\noperator ACME signing ({keys['ACME signing']})  " in of_operator
+    assert f"\nACME signing  {keys['ACME signing'][:15]}…  " in of_operator
     of_account = acme.ok("account", "signing-key", "list", "-a", "ORDERS").out
-    assert f"\naccount ORDERS clerk ({keys['ORDERS clerk']})  " in of_account
+    assert f"\nORDERS clerk  {keys['ORDERS clerk'][:15]}…  " in of_account
 
 
 def test_a_policy_is_explained_with_the_names_of_its_keys(acme: Cli) -> None:
