@@ -10,6 +10,7 @@ import ctypes
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -133,7 +134,7 @@ def test_the_history_of_a_terminal_has_no_share(cli: Cli) -> None:
 
     subprocess.run([*tmux, "new-session", "-d", "-x", "100", "-y", "30", "sh"], check=True, env=cli.env)
     try:
-        keys(" ".join(command), "Enter")
+        keys(shlex.join(command), "Enter")
         wait_for("Press Enter to show the words.")
         keys("Enter")
         shown = dict(re.findall(r"(\d+)\. ([a-z]+)", wait_for("they disappear.")))

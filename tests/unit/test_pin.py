@@ -227,7 +227,7 @@ def test_no_source_shows_its_pin(tmp_path: Path) -> None:
 
 def test_a_command_prints_the_pin_and_is_run_once_without_a_shell(tmp_path: Path) -> None:
     code = f"open({str(tmp_path / 'runs')!r}, 'a').write('x'); print('$HOME;{PIN}')"
-    source = parse_pin_source(f'cmd:{sys.executable} -c "{code}"')
+    source = parse_pin_source(f'cmd:"{sys.executable}" -c "{code}"')
     assert [source.pin("token", ""), source.pin("token", "low")] == [f"$HOME;{PIN}"] * 2
     assert (tmp_path / "runs").read_text() == "x"
     assert PIN not in repr(source)
