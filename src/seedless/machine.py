@@ -133,7 +133,7 @@ def _disk(folder: Path, sys: Path) -> ReadinessRow:
     if is_encrypted:
         return _read("disk encryption", f"{folder} is on an encrypted device")
     advice = (
-        "state and transcripts are public, secrets in shares are never written; who steals it sees the rest"
+        "state and transcripts are public, secrets in shares are never written; a thief can read the rest"
     )
     return _read("disk encryption", f"{folder} is on no encrypted device", CheckStatus.NOTE, advice)
 

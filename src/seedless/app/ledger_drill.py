@@ -48,7 +48,8 @@ def begun_again(
     path = ledger_path(workspace)
     before = ledger.load(path)
     if not before.books:
-        raise UsageError(f"there is no ledger in {shown(workspace.root)}", "there is nothing to lose")
+        hint = "it is on the machine that signs; if it is lost: seedless docs howto/lost-token"
+        raise UsageError(f"there is no ledger in {shown(workspace.root)}", hint)
     with _without_ledger(workspace) as child:
         ended = sorted(_ended(child.root / _CEREMONIES), key=lambda item: item[0].plan.prepared_at)
         findings = _judged_again(child, ended[-1][0]) if ended and workspace.policy is not None else ()
