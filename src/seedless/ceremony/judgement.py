@@ -48,7 +48,7 @@ CODES = {
     "R009": "a predecessor is the jwt that the ledger knows",
     "R010": "the jwts around the changes chain to the pinned operator",
     "R011": "there is a ledger for this operator",
-    "R012": "the request is no rehearsal",
+    "R012": "the request is not a rehearsal",
     "R013": "the ledger knows each ceremony whose result is on this machine",
 }
 """What a request must hold, by code."""
