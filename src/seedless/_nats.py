@@ -109,8 +109,10 @@ class SigningClient(Client):
     async def _close(self, status: int, do_cbs: bool = True) -> None:  # noqa: FBT001, FBT002 - as nats-py has it
         await super()._close(status, do_cbs)
         # The thread would live until the client is collected, and a command that loads a driver after a login
-        # would have no supervisor: a fork copies one thread.
-        self._signer.end()
+        # would have no supervisor: a fork copies one thread. Between two servers of one login nats-py passes
+        # DISCONNECTED, and the next server has to be signed for.
+        if status == Client.CLOSED:
+            self._signer.end()
 
     async def _process_info(self, info: dict[str, object], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002 - as nats-py has it
         if initial_connection:
