@@ -21,9 +21,10 @@ _USUAL: Final = 80  # columns, where a terminal reports none, as a serial line
 _ESCAPE = r"\x1b\[[0-9;]*m"
 # What follows a command in a sentence, and is not a word of it: `seedless key list shows the names`.
 _PROSE = (
-    "(?:adds|again|alone|and|as|asks|by|can|changes|creates|does|first|for|gives|goes|has|if|imports|in|is|it"
-    "|jwts|lists|makes|may|might|moves|names|of|on|or|prints|puts|reads|reports|requires|restores|sets|shows|takes"
-    r"|that|them|then|this|through|to|verifies|when|where|which|with|writes)(?![^\s;,])"
+    "(?:adds|again|alone|and|as|asks|by|can|changes|creates|deletes|does|ends|explains|finds|first|for"
+    "|gives|goes|has|if|imports|in|is|it|jwts|keeps|lists|makes|may|might|moves|names|of|on|or"
+    "|prints|pulls|pushes|puts|reads|removes|replaces|reports|requires|restores|sends|sets|shows"
+    r"|signs|starts|takes|that|them|then|this|through|to|verifies|when|where|which|with|writes)(?![^\s;,])"
 )
 # A longer quotation is a sentence, which may be wrapped as others are. The last is one of a shell.
 _QUOTED = r"(?:'[^']{,64}'|\"[^\"]{,64}\"|[A-Z_]+=\$\([^)]{,64}\))"
