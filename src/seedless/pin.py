@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PinSource", "PromptPin", "RejectedPin", "Tries", "asks_again", "chosen_pin", "command_pin",
-    "descriptor_pin", "environment_pin", "file_pin", "forbid_dumps", "overwrite_variables",
+    "descriptor_pin", "environment_pin", "file_pin", "forbid_dumps", "is_of_one_token", "overwrite_variables",
     "parse_pin_source", "uri_pin_source", "without_pins",
 ]  # fmt: skip
 
@@ -211,6 +211,11 @@ def asks_again(source: PinSource, why: str) -> bool:
     """
     again = getattr(source, "again", None)
     return again is not None and bool(again(why))
+
+
+def is_of_one_token(source: PinSource) -> bool:
+    """Report whether *source* gives one PIN, whatever the token: a file or a variable, and no person."""
+    return isinstance(source, _ReadOnce)
 
 
 def require_source(source: PinSource) -> None:

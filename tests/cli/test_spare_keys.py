@@ -271,6 +271,15 @@ def test_one_command_rebuilds_an_inventory_from_all_tokens_each_with_its_pin(
     assert sorted(map(len, before.values())) == [1, 2]
 
 
+@pytest.mark.usefixtures("spare")
+def test_the_pin_of_one_token_is_not_sent_to_the_others_that_are_connected(cli: Cli) -> None:
+    before = cli.files()
+    done = cli.run("key", "register", "--all", SEEDLESS_TOKEN=None)
+    assert (done.code, done.out, cli.files()) == (2, "", before)
+    assert " tokens are connected, and the PIN of one is not sent to others: token " in done.err
+    assert "hint: name one with --token, or type the PIN of each: --pin-source prompt" in done.err
+
+
 def places(cli: Cli) -> dict[str, set[str]]:
     """Return the URIs of each key of the inventory."""
     rows = json.loads((cli.store / "keyring.json").read_text())["keys"].items()

@@ -16,7 +16,7 @@ from seedless.app.token_choice import module_for, named_uri, pin_source, token_u
 from seedless.errors import ModuleError, NoKey, NoToken, TokenError, UsageError
 from seedless.inventory import attestation_path
 from seedless.nkey import PublicKey, Role
-from seedless.pin import asks_again, require_source, uri_pin_source
+from seedless.pin import asks_again, is_of_one_token, require_source, uri_pin_source
 from seedless.pkcs11 import observer
 from seedless.pkcs11.families import require_fits
 from seedless.pkcs11.uri import KeyUri
@@ -514,15 +514,27 @@ class OpenTokens:
 
 
 def chosen_uris(workspace: Workspace) -> tuple[KeyUri, ...]:
-    """Return the URI of the token that is named, or those of all initialised tokens; asks for no PIN."""
+    """Return the URI of the token that is named, or those of all initialised tokens; asks for no PIN.
+
+    Raise `UsageError` for several tokens and one PIN: that of one token costs another one a try.
+    """
     from seedless.pkcs11.module import load  # see `_info`
 
     named = named_uri(workspace)
     if named != KeyUri():
         return (named,)
     tokens = load(module_for(workspace, named, is_ours=True)).tokens()
-    found = tuple(info.uri for info in tokens if info.initialised)
-    return found if found[1:] else (named,)
+    found = [info for info in tokens if info.initialised]
+    if not found[1:]:
+        return (named,)
+    pins = pin_source(workspace)
+    if is_of_one_token(pins):
+        raise UsageError(
+            f"{len(found)} tokens are connected, and the PIN of one is not sent to others: "
+            + ", ".join(info.where for info in found),
+            "name one with --token, or type the PIN of each: --pin-source prompt",
+        )
+    return tuple(info.uri for info in found)
 
 
 def _info(module: Path, uri: KeyUri) -> TokenInfo:
