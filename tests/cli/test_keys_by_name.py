@@ -115,7 +115,7 @@ def test_a_name_of_no_key_ends_in_a_sentence(acme: Cli) -> None:
         ("account", "edit", "ORDERS", "-K", "NO"): '"NO" is not a key or role of operator ACME',
         # Its name goes to another key while it is replaced, and the same command again must mean the same.
         ("rotate", "account-key", "ORDERS", "--emergency", "--key", "ORDERS", "--without-servers"): (
-            "an emergency is about one key"
+            '"ORDERS" is a name, and names pass to the replacement key'
         ),
     }
     for words, sentence in sentences.items():
