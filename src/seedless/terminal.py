@@ -19,19 +19,13 @@ __all__ = ["columns", "columns_where_asked", "fitted", "wrapped"]
 _KEY: Final = 66  # columns of a digest, the longest of what is compared by eye, in brackets
 _USUAL: Final = 80  # columns, where a terminal reports none, as a serial line
 _ESCAPE = r"\x1b\[[0-9;]*m"
-# What follows a command in a sentence, and is not a word of it: `seedless key list shows the names`.
-_PROSE = (
-    "(?:adds|again|alone|and|as|asks|by|can|changes|creates|deletes|does|ends|explains|finds|first|for"
-    "|gives|goes|has|if|imports|in|is|it|jwts|keeps|lists|makes|may|might|moves|names|of|on|or"
-    "|prints|pulls|pushes|puts|reads|removes|replaces|reports|requires|restores|sends|sets|shows"
-    r"|signs|starts|takes|that|them|then|this|through|to|verifies|when|where|which|with|writes)(?![^\s;,])"
-)
 # A longer quotation is a sentence, which may be wrapped as others are. The last is one of a shell.
 _QUOTED = r"(?:'[^']{,64}'|\"[^\"]{,64}\"|[A-Z_]+=\$\([^)]{,64}\))"
 # Of punctuation, what has a blank behind it ends a command; within a word, as in a URI, it belongs to it.
 _ARGUMENT = rf"(?:{_QUOTED}|[^\s;,:.]|[;,:.](?=\S))+"
 _PROGRAM = r"(?:seedless(?= [-a-z])|apt|chmod|cp|dnf|gpg|ip(?= link)|pip|python(?= -)|rfkill|ykman)"
-_COMMAND = rf"[(`]?{_PROGRAM}(?: (?!{_PROSE}){_ARGUMENT})+"
+# With what follows it in its part of a sentence, as in `seedless key list shows the names`.
+_COMMAND = rf"[(`]?{_PROGRAM}(?: {_ARGUMENT})+"
 # Words belong to a path where a slash follows in the middle of one of them.
 _PATH = r"[(\"]?~?/\S+(?<![:;,])(?: (?:[^\s/:;,]+ ){,2}[^\s/:;,]+/\S+)+"
 _JSON = r"\{\".*\}"  # a record that no file takes is printed, and copied

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import re
 import unicodedata
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-import click
-
-import seedless
-from seedless.cli import main
-from seedless.terminal import wrapped
 
 if TYPE_CHECKING:
     from typing import Any
@@ -113,37 +105,3 @@ def test_a_file_on_a_terminal_is_as_it_is(cli: Cli) -> None:
         terminal = cli.terminal_for(*command, columns=40)
         assert terminal.end() == 0
         assert terminal.said.replace("\r\n", "\n") == cli.child(*command).out
-
-
-def sentences() -> set[str]:
-    """The texts of the product that name its commands, with X for what is filled in; no docstrings."""
-    found = set()
-    for path in Path(seedless.__file__).parent.rglob("*.py"):
-        source = path.read_text(encoding="utf-8")
-        for node in ast.walk(ast.parse(source)) if "seedless " in source else ():
-            if isinstance(node, ast.JoinedStr):
-                parts = [part.value if isinstance(part, ast.Constant) else "X" for part in node.values]
-                found.add("".join(map(str, parts)))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "\n" not in node.value:
-                found.add(node.value)
-    return {text for text in found if "seedless " in text}
-
-
-def test_what_is_kept_whole_as_a_command_is_one_and_has_no_word_of_the_sentence_around_it() -> None:
-    root, kept, odd = click.Context(main.seedless), 0, []
-    for text in sentences():
-        # As narrow as can be, a command is a line, and so is each word of the sentence.
-        for line in wrapped(f"see {text}", 1).split("\n"):
-            _, is_command, rest = line.strip(" (`;,:.)").partition("seedless ")
-            if not is_command or line.strip() == text.strip():  # alone, it may be the name of a format
-                continue
-            command: click.Command | None = main.seedless
-            words = rest.split()
-            while (
-                words and isinstance(command, click.Group) and (below := command.get_command(root, words[0]))
-            ):
-                command, words = below, words[1:]
-            kept += command is not main.seedless
-            odd += [(text, word) for word in words if re.fullmatch("[a-z]+", word)]
-    assert odd == [], "a word that follows a command belongs to _PROSE of terminal.py"
-    assert kept > 80

@@ -115,10 +115,10 @@ CASES = {
         50,
         ["hint: seedless push ORDERS;", "      with a memory resolver, a login loads it"],
     ),
-    "a command in a sentence": (
-        "hint: seedless key list --token shows the public key in its role",
-        33,
-        ["hint: seedless key list --token", "      shows the public key in its", "      role"],
+    "a command and what it does": (
+        "hint: name the key: seedless key list shows them",
+        40,
+        ["hint: name the key:", "      seedless key list shows them"],
     ),
     "two commands": (
         "hint: apt install softhsm2, or dnf install softhsm",
@@ -136,9 +136,9 @@ CASES = {
         ["       seedless key register --all --token 'pkcs11:token=ACME'"],
     ),
     "the program, which is not a command": (
-        "another version of seedless may read it, and a newer seedless 0.2.0 too",
+        "written by a newer seedless 0.2.0 on this machine",
         41,
-        ["another version of seedless may read it,", "  and a newer seedless 0.2.0 too"],
+        ["written by a newer seedless 0.2.0 on this", "  machine"],
     ),
     "a path with blanks": (
         "policy: sha256 ab (/home/ada/my store/policy.toml)",

@@ -51,7 +51,7 @@ def require_attested(policy: Policy, public_key: PublicKey, pem: bytes | None, n
     if pem is None:
         raise Refused(
             f"P014 the policy requires an attestation of {public_key}, and there is none",
-            f"seedless key attest {public_key} --certificate FILE verifies one and keeps it",
+            f"verify one, which is kept: seedless key attest {public_key} --certificate FILE",
         )
     if policy.attestation is None:
         raise Refused(
