@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from typing import Self
 
 __all__ = [
-    "PinSource", "PromptPin", "RejectedPin", "Tries", "asks_again", "chosen_pin", "command_pin",
-    "descriptor_pin", "environment_pin", "file_pin", "forbid_dumps", "is_of_one_token", "overwrite_variables",
+    "OnePin", "PinSource", "PromptPin", "RejectedPin", "Tries", "asks_again", "chosen_pin", "command_pin",
+    "descriptor_pin", "environment_pin", "file_pin", "forbid_dumps", "overwrite_variables",
     "parse_pin_source", "uri_pin_source", "without_pins",
 ]  # fmt: skip
 
@@ -213,11 +213,6 @@ def asks_again(source: PinSource, why: str) -> bool:
     return again is not None and bool(again(why))
 
 
-def is_of_one_token(source: PinSource) -> bool:
-    """Report whether *source* gives one PIN, whatever the token: a file or a variable, and no person."""
-    return isinstance(source, _ReadOnce)
-
-
 def require_source(source: PinSource) -> None:
     """Raise `PinError` where *source* has no PIN to give, as far as is known without reading it."""
     check = getattr(source, "check", None)
@@ -225,8 +220,8 @@ def require_source(source: PinSource) -> None:
         check()
 
 
-class _ReadOnce:
-    """A PIN that is read at the first use; *require* raises `PinError` where there is none to read."""
+class OnePin:
+    """One PIN for whatever token, read at the first use."""
 
     __slots__ = ("_name", "_pin", "_read", "_require", "_what")
 
@@ -238,6 +233,7 @@ class _ReadOnce:
         *,
         require: Callable[[], object] = lambda: None,
     ) -> None:
+        """Take it from *read*, which *name* describes; *require* raises `PinError` for nothing to read."""
         self._name: Final = name
         self._require: Final = require
         self._what: Final = what
@@ -284,7 +280,7 @@ def environment_pin(
         require()
         return variables.pop(name)
 
-    return _ReadOnce(f"env:{name}", read, what, require=require)
+    return OnePin(f"env:{name}", read, what, require=require)
 
 
 def file_pin(path: Path, *, what: str = "PIN") -> PinSource:
@@ -292,14 +288,14 @@ def file_pin(path: Path, *, what: str = "PIN") -> PinSource:
 
     *what* it holds, in messages, where that is another secret.
     """
-    return _ReadOnce(
+    return OnePin(
         f"file:{path}", lambda: _read_file(path, what), what, require=lambda: _require_file(path, what)
     )
 
 
 def descriptor_pin(number: int, *, what: str = "PIN") -> PinSource:
     """Return the source `fd:N`: one line from an open descriptor; what follows the line stays unread."""
-    return _ReadOnce(
+    return OnePin(
         f"fd:{number}",
         lambda: _read_line(number, what),
         what,
@@ -315,7 +311,7 @@ def command_pin(
     It runs without a shell, sees an empty stdin, talks to the person on our stderr, and gets *environ*
     without every variable that a source of a PIN has named or whose name ends in PIN.
     """
-    return _ReadOnce(
+    return OnePin(
         f"cmd:{Path(words[0]).name}",
         lambda: _read_command(words, environ, what),
         what,

@@ -16,7 +16,7 @@ from seedless.app.token_choice import module_for, named_uri, pin_source, token_u
 from seedless.errors import ModuleError, NoKey, NoToken, TokenError, UsageError
 from seedless.inventory import attestation_path
 from seedless.nkey import PublicKey, Role
-from seedless.pin import asks_again, is_of_one_token, require_source, uri_pin_source
+from seedless.pin import OnePin, asks_again, require_source, uri_pin_source
 from seedless.pkcs11 import observer
 from seedless.pkcs11.families import require_fits
 from seedless.pkcs11.uri import KeyUri
@@ -527,8 +527,7 @@ def chosen_uris(workspace: Workspace) -> tuple[KeyUri, ...]:
     found = [info for info in tokens if info.initialised]
     if not found[1:]:
         return (named,)
-    pins = pin_source(workspace)
-    if is_of_one_token(pins):
+    if isinstance(pin_source(workspace), OnePin):
         raise UsageError(
             f"{len(found)} tokens are connected, and the PIN of one is not sent to others: "
             + ", ".join(info.where for info in found),
