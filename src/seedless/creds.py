@@ -13,7 +13,7 @@ from typing import Any
 
 from seedless.claims.bodies import Generic, User
 from seedless.decorated import blocks, find_jwt
-from seedless.errors import BadKey, SeedlessError, UsageError
+from seedless.errors import BadKey, UsageError, WrongFile
 from seedless.jwt import Jwt, read
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
@@ -138,7 +138,7 @@ def _require_pair(jwt: Jwt[Any], key: SoftwareKey) -> None:
     # A client would send the jwt and sign the nonce with another key, and the server would answer
     # `Authorization Violation`, which is all that it ever answers.
     if jwt.claims.sub != str(key.public_key):
-        raise SeedlessError(
+        raise WrongFile(
             f"the seed is of {key.public_key}, which is not the subject of the jwt",
             "take the seed that the user's jwt was made for",
         )

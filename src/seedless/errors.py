@@ -108,11 +108,13 @@ class MissingPackage(UsageError):
 
 
 class WrongFile(UsageError):
-    """A file is of another kind than the command takes, or belongs to another ceremony."""
+    """A file that was given is malformed, of another kind than is required, or of another ceremony."""
 
 
 class BadKey(SeedlessError):
     """Text is not a NATS key; `reason` is one of length, alphabet, prefix, checksum, role."""
+
+    exit_code = ExitCode.USAGE
 
     def __init__(self, message: str, hint: str = "", *, reason: str) -> None:
         """Take the sentence and the *reason*, one word."""
@@ -122,6 +124,8 @@ class BadKey(SeedlessError):
 
 class _PlacedError(SeedlessError):
     """An error at a place in claims: `path` is `nats.limits.conn`, `nats.exports[2].subject`, or empty."""
+
+    exit_code = ExitCode.USAGE
 
     def __init__(self, message: str, hint: str = "", *, path: str = "", rule: str = "") -> None:
         """Take the sentence, the *path*, and the *rule* of `wire.RULES` where we are stricter than Go."""
@@ -140,6 +144,8 @@ class BadClaims(_PlacedError):
 
 class BadShare(SeedlessError):
     """Words are not a share of a secret, or shares do not belong together; `places` (from 0) are wrong."""
+
+    exit_code = ExitCode.USAGE
 
     def __init__(self, message: str, hint: str = "", *, places: tuple[int, ...] = ()) -> None:
         """Take the sentence, and the *places* of the words that are wrong, where they are known."""

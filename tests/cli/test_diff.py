@@ -91,10 +91,10 @@ def test_files_that_cannot_be_read_are_reported_by_name(cli: Cli) -> None:
     cli.found_system()
     (cli.home / "x.jwt").write_text("a.b.c")
     done = cli.run("diff", str(cli.home / "x.jwt"))
-    assert done.code == 1
+    assert done.code == 2
     assert "x.jwt: " in done.err
     done = cli.run("diff", file(cli, "y.json", {"sub": "x", "nats": {"type": "mine", "a": 1}}))
-    assert done.code == 1
+    assert done.code == 2
     assert "the store has no x" in done.err
 
 

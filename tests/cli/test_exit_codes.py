@@ -105,7 +105,23 @@ def test_a_file_that_is_not_there_is_usage(acme: Cli) -> None:
         "import user no.creds", "ceremony review no.json", f"ceremony check no no2 --operator-key {OPERATOR}",
         "ceremony accept no", "key public no.nk", "recovery check no.json", "serve issuer no.toml",
         "serve callout no.toml", "push --all --creds no.creds --url nats://127.0.0.1:1",
+        "push --all --config no.conf",
     ]  # fmt: skip
+    found = ends(acme, commands)
+    assert {words: code for words, (code, _) in found.items()} == dict.fromkeys(commands, 2), found
+
+
+@pytest.mark.parametrize("content", [b"garbage here\n", b'{"a": 1}\n', b"\xff\xfe\x00"])
+def test_a_file_that_is_malformed_is_usage(acme: Cli, content: bytes) -> None:
+    file = acme.home / "malformed"
+    file.write_bytes(content)
+    commands = [words.format(file) for words in (
+        "show {}", "diff {}", "sign {}", "apply {}", "policy explain {}", "policy check {}",
+        "account add NEW --policy {}", "operator import {}", "import account {}", "import user {}",
+        "ceremony review {}", "sign --plan {}", "ceremony prepare {} --reason r -o out", "key public {}",
+        "recovery check {}", "serve issuer {}", "serve callout {}", "account import add -a ORDERS -u {}",
+        "push --all --creds {} --url nats://127.0.0.1:1", "push --all --config {}",
+    )]  # fmt: skip
     found = ends(acme, commands)
     assert {words: code for words, (code, _) in found.items()} == dict.fromkeys(commands, 2), found
 
@@ -156,7 +172,7 @@ KINDS = {
     "no store": ({"SEEDLESS_STORE": "gone"}, 2, "there is no store in gone", 50),
     "no operator": ({"SEEDLESS_OPERATOR": "NO"}, 2, 'there is no operator "NO" in ', 50),
     "no policy": ({"SEEDLESS_POLICY": "gone.toml"}, 2, "there is no policy gone.toml", 32),
-    "a damaged policy": ({"SEEDLESS_POLICY": "bad.toml"}, 1, "bad.toml: ", 32),
+    "a damaged policy": ({"SEEDLESS_POLICY": "bad.toml"}, 2, "bad.toml: ", 32),
     "a PIN, not its source": ({"SEEDLESS_PIN_SOURCE": "1234"}, 2, "the source of the PIN is not", 32),
     "a damaged URI": ({"SEEDLESS_TOKEN": "pkcs11:tokn=x"}, 2, "a PKCS#11 URI has no attribute tokn", 32),
     "no module": ({"SEEDLESS_MODULE": "/no/where.so"}, 4, "cannot load the PKCS#11 module /no/where.so", 32),

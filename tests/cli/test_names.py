@@ -101,7 +101,7 @@ def test_the_public_key_of_a_seed_is_printed_and_nothing_of_the_seed(cli: Cli) -
 
 def test_what_is_no_seed_has_no_public_key(cli: Cli) -> None:
     done = cli.run("key", "public", stdin="ORDERS\n")
-    assert (done.code, done.out) == (1, "")
+    assert (done.code, done.out) == (2, "")
     assert done.err.startswith("error: stdin: ")
 
 

@@ -45,7 +45,7 @@ def test_a_policy_that_is_right_is_reported_with_its_digest(founded: Cli) -> Non
 
 def test_a_policy_that_is_wrong_is_reported_with_the_place(founded: Cli) -> None:
     done = founded.run("policy", "check", pinned(founded, "tokns = []\n"))
-    assert done.code == 1
+    assert done.code == 2
     assert "policy.toml: tokns is not a key of a policy, did you mean tokens?" in done.err
     assert founded.run("policy", "explain", str(founded.home / "none.toml")).code == 2
 

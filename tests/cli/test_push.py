@@ -131,7 +131,7 @@ def test_what_is_not_given_right_is_a_sentence(
 def test_a_configuration_that_is_missing_is_not_taken_for_one_that_is_included(cli: Cli) -> None:
     cli.ok("operator", "add", "ACME", "--sys")
     done = cli.run("push", "--all", "--config", "nats.conf")
-    assert (done.code, done.err) == (1, "error: there is no file nats.conf\n")
+    assert (done.code, done.err) == (2, "error: there is no file nats.conf\n")
     (cli.home / "nats.conf").write_text('include "trust.conf"')
     done = cli.run("push", "--all", "--config", str(cli.home / "nats.conf"))
     assert done.err.endswith("hint: servers look beside the file that includes it\n")

@@ -225,7 +225,7 @@ def test_claims_that_are_not_right_are_reported_with_their_file_and_place(
     before = cli.files()
     file = written(cli, claims)
     done = cli.run("sign", file, "--record")
-    assert (done.code, done.out) == (1, "")
+    assert (done.code, done.out) == (2, "")
     assert done.err.startswith(f"error: {file}: {sentence}")
     assert cli.files() == before
 
@@ -240,7 +240,7 @@ def test_unknown_members_of_a_jwt_are_not_dropped_by_signing_it_again(cli: Cli) 
     signed = head + b"." + base64.urlsafe_b64encode(payload).rstrip(b"=")
     text = signed + b"." + base64.urlsafe_b64encode(STRANGER.sign(signed)).rstrip(b"=")
     done = cli.run("sign", "-", "-K", str(STRANGER.public_key), stdin=text.decode())
-    assert (done.code, done.out) == (1, "")
+    assert (done.code, done.out) == (2, "")
     assert "novel" in done.err
 
 

@@ -51,7 +51,7 @@ def test_a_jwt_of_version_1_is_signed_again_only_on_request(cli: Cli) -> None:
     cli.ok("operator", "add", "ACME", "-k", str(OPERATOR.public_key))
     path = old_account(cli.home)
     done = cli.run("sign", str(path), "--record")
-    assert done.code == 1
+    assert done.code == 2
     assert "claims of version 1 can be read and not signed" in done.err
     made = read(cli.ok("sign", str(path), "--record", "--upgrade", "--json").data["jwt"])
     assert (made.claims.version, made.claims.sub) == (2, str(ACCOUNT.public_key))

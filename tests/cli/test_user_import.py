@@ -71,7 +71,7 @@ def test_the_seed_of_a_creds_file_is_kept(system: Cli) -> None:
 def test_a_seed_of_somebody_else_is_refused(system: Cli) -> None:
     text = format_creds(signed(), APP).replace(APP.reveal(), SoftwareKey(Role.USER, bytes(32)).reveal())
     done = system.run("user", "import", written(system, text))
-    assert done.code == 1
+    assert done.code == 2
     assert "which is not the subject of the jwt" in done.err
     assert not (system.store / "stores/ACME/accounts/ELSEWHERE/users/app.jwt").exists()
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from seedless.errors import StoreError
+from seedless.errors import WrongFile
 from seedless.nkey import Role
 from seedless.policy import AttestationPins, Validity, Witnesses, changes, of_canonical, read, sentences
 from seedless.seeds import SoftwareKey
@@ -62,7 +62,7 @@ required = ["operator", "account"]
 
 
 def told(text: str) -> str:
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(WrongFile) as caught:
         read(text.encode(), "policy.toml")
     return caught.value.message
 
@@ -191,7 +191,7 @@ def test_all_that_is_wrong_is_reported_at_once() -> None:
 
 
 def test_bytes_that_are_no_text_are_reported() -> None:
-    with pytest.raises(StoreError, match=r"^policy.toml: not UTF-8: byte 0xff \(at line 1\)$"):
+    with pytest.raises(WrongFile, match=r"^policy.toml: not UTF-8: byte 0xff \(at line 1\)$"):
         read(b"\xff", "policy.toml")
 
 

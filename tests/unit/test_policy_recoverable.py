@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from seedless.errors import Refused, StoreError
+from seedless.errors import Refused, WrongFile
 from seedless.nkey import PublicKey, Role
 from seedless.policy import Policy, read, refuse_recoverable, require_recoverable, sentences
 from seedless.seeds import SoftwareKey
@@ -48,13 +48,13 @@ def test_it_is_read_aloud(word: str, sentence: str) -> None:
 
 
 def test_another_word_is_refused() -> None:
-    with pytest.raises(StoreError, match="recoverable"):
+    with pytest.raises(WrongFile, match="recoverable"):
         policy('recoverable = "yes"')
 
 
 @pytest.mark.parametrize("roles", [("operator",), ("account",), ("operator", "account", "user")])
 def test_required_shares_and_required_attestation_are_a_contradiction(roles: tuple[str, ...]) -> None:
-    with pytest.raises(StoreError, match="exclude each other for the key of"):
+    with pytest.raises(WrongFile, match="exclude each other for the key of"):
         policy(f'recoverable = "required"\n{attestation(*roles)}')
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from seedless.errors import StoreError
+from seedless.errors import StoreError, WrongFile
 from seedless.nkey import Role
 from seedless.seeds import SoftwareKey
 from seedless.serve.backends import FunctionSettings, UsersSettings
@@ -173,7 +173,7 @@ def test_each_kind_of_backend_has_settings_of_its_own(tmp_path: Path) -> None:
 )
 def test_what_is_not_right_is_reported_with_its_place(tmp_path: Path, text: str, sentence: str) -> None:
     path = write(tmp_path, text)
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(WrongFile) as caught:
         load(path)
     assert caught.value.message == f"{path}: {sentence}"
     assert caught.value.hint == "seedless docs reference/callout lists its members"
@@ -182,7 +182,7 @@ def test_what_is_not_right_is_reported_with_its_place(tmp_path: Path, text: str,
 def test_a_seed_in_the_configuration_is_refused_and_not_shown(tmp_path: Path) -> None:
     seed = SoftwareKey.generate(Role.ACCOUNT).reveal()
     path = write(tmp_path, HEAD.replace("file:/etc/seedless/callout.nk", seed))
-    with pytest.raises(StoreError) as caught:
+    with pytest.raises(WrongFile) as caught:
         load(path)
     assert caught.value.message == f"{path} holds a seed"
     assert seed not in caught.value.hint

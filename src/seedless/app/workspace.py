@@ -364,7 +364,7 @@ class Workspace:
 
     @functools.cached_property
     def policy(self) -> Policy | None:
-        """The pinned policy, where there is one; raise `StoreError` for one that is not right."""
+        """The pinned policy, where there is one; raise `WrongFile` for one that is not right."""
         if self.policy_path is None:
             return None
         from seedless import file_kind  # only where a policy is pinned

@@ -19,7 +19,7 @@ import msgspec
 
 from seedless.change import Statement
 from seedless.claims import Account, Activation, AuthorizationResponse, Operator, User, signing_key
-from seedless.errors import BadClaims, StoreError
+from seedless.errors import BadClaims, StoreError, WrongFile
 from seedless.findings import error
 from seedless.nkey import Role
 from seedless.policy import delegations
@@ -147,14 +147,14 @@ _CHANGED = "it was changed, or written by hand"
 
 
 def read(data: bytes, name: str = "the policy") -> Policy:
-    """Return the policy that is the TOML in *data*; raise `StoreError` with all that is invalid.
+    """Return the policy that is the TOML in *data*; raise `WrongFile` with all that is invalid.
 
     *name* is what the error calls it: a file.
     """
     try:
         values = toml_values(data)
     except BadClaims as error:
-        raise StoreError(f"{name}: {error.message}", "a policy is a TOML file, in UTF-8") from error
+        raise WrongFile(f"{name}: {error.message}", "a policy is a TOML file, in UTF-8") from error
     return _of_values(values, name)
 
 
@@ -170,7 +170,7 @@ def _of_values(values: dict[str, object], name: str = "the policy") -> Policy:
     reading.errors += contradictions(fields)
     if reading.errors:
         hint = "seedless docs reference/policy has every key"
-        raise StoreError(f"{name}: {printable('; '.join(reading.errors))}", hint)
+        raise WrongFile(f"{name}: {printable('; '.join(reading.errors))}", hint)
     return Policy(**fields)
 
 
@@ -187,7 +187,7 @@ def of_canonical(data: bytes) -> Policy:
         raise StoreError("this is not a policy as a transcript holds it: no object", _CHANGED)
     try:
         policy = _of_values(values)
-    except StoreError as error:
+    except WrongFile as error:
         raise StoreError(f"this is not a valid policy: {error.message}", _CHANGED) from error
     # One spelling for each policy: its digest is on paper, and another text of the same meaning would
     # have another.

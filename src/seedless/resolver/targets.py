@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from seedless import nats_config
-from seedless.errors import StoreError, UsageError
+from seedless.errors import StoreError, UsageError, WrongFile
 from seedless.nats_config import Map
 from seedless.nats_config.server import read_server
 from seedless.resolver.protocol import AccountServer, ServerAnswer, ServerReport
@@ -200,9 +200,12 @@ class MemoryTarget:
     requires_delete_request: Final = False
 
     def __init__(self, path: Path, environment: Mapping[str, str], now: int) -> None:
-        """Read the configuration *path*; raise `StoreError`, or `UsageError` unless accounts are in it."""
-        configuration = nats_config.load(path, environment)
-        answer = read_server(configuration, now)
+        """Read the configuration *path*; raise `UsageError` unless it can be read and accounts are in it."""
+        try:
+            configuration = nats_config.load(path, environment)
+            answer = read_server(configuration, now)
+        except StoreError as error:
+            raise WrongFile(error.message, error.hint) from error
         if answer.resolver != "MEM":
             raise UsageError(
                 f"the accounts of {shown(path)} are not inside it (resolver: MEMORY)",

@@ -60,7 +60,7 @@ from msgspec import Meta
 
 from seedless import pin, strict_json
 from seedless.config import require_owned
-from seedless.errors import BadClaims, BadKey, InvalidValue, PinError, StoreError, UsageError
+from seedless.errors import BadClaims, BadKey, InvalidValue, PinError, StoreError, UsageError, WrongFile
 from seedless.nkey import PublicKey, Role
 from seedless.pkcs11.uri import KeyUri
 from seedless.seeds import SoftwareKey
@@ -300,7 +300,7 @@ def delegated_roles(accounts: Mapping[str, AccountKeys]) -> tuple[tuple[str, str
 
 
 def load(path: Path) -> CalloutConfig:
-    """Read the configuration at *path*; raise `StoreError` with the place of what is not right."""
+    """Read the configuration at *path*; raise `WrongFile` with the place of what is not right."""
     return read_file(path, CalloutConfig, _REASON, _EXAMPLE)
 
 
@@ -315,7 +315,7 @@ C = TypeVar("C", bound=_Configuration)
 def read_file(path: Path, kind: type[C], reason: str, example: str) -> C:
     """Read the configuration of a service at *path*, of a *kind*.
 
-    Raise `StoreError` with the place of what is not right, and the hint *example*; for a file that others can
+    Raise `WrongFile` with the place of what is not right, and the hint *example*; for a file that others can
     write with the *reason* why that is refused.
     """
     data = atomic.read(path)
@@ -323,16 +323,16 @@ def read_file(path: Path, kind: type[C], reason: str, example: str) -> C:
         raise UsageError(f"there is no file {shown(path)}", example)
     require_owned(path, reason)
     if holds_seed(data.decode("utf-8", "replace")):
-        raise StoreError(
+        raise WrongFile(
             f"{shown(path)} holds a seed", "put it into a file with mode 0600, and name that: file:/path"
         )
     try:
         config = strict_json.read_toml(data, kind)
         config.check()
     except BadClaims as error:
-        raise StoreError(f"{shown(path)}: {error.message}", example) from error
+        raise WrongFile(f"{shown(path)}: {error.message}", example) from error
     except InvalidValue as error:
-        raise StoreError(f"{shown(path)}: {error.path.rstrip('.')} {error}", example) from error
+        raise WrongFile(f"{shown(path)}: {error.path.rstrip('.')} {error}", example) from error
     return config
 
 
@@ -475,5 +475,5 @@ class IssuerConfig(msgspec.Struct, frozen=True, kw_only=True, rename="kebab"):
 
 
 def load_issuer(path: Path) -> IssuerConfig:
-    """Read the configuration at *path*; raise `StoreError` with the place of what is not right."""
+    """Read the configuration at *path*; raise `WrongFile` with the place of what is not right."""
     return read_file(path, IssuerConfig, "it decides who has users issued", _ISSUER_EXAMPLE)

@@ -18,7 +18,7 @@ from seedless.app.pipeline import Preview, nothing_to_do, preview
 from seedless.app.resolver.remote import Remote, address, addresses, check, login
 from seedless.claims import NO_LIMIT, Account, Operator, Permission, User
 from seedless.creds import Creds, parse_creds
-from seedless.errors import SeedlessError, StoreError, UsageError
+from seedless.errors import SeedlessError, UsageError, WrongFile
 from seedless.jwt import Claims, Jwt
 from seedless.nkey import Role
 from seedless.plan import changed, issuing_key, resigned
@@ -130,7 +130,7 @@ def _given(path: Path) -> Creds:
         return parse_creds(data.decode())
     except (SeedlessError, UnicodeDecodeError) as error:
         reason = error.message if isinstance(error, SeedlessError) else "it is not text"
-        raise StoreError(f"{shown(path)} is not a creds file of a user: {reason}") from error
+        raise WrongFile(f"{shown(path)} is not a creds file of a user: {reason}") from error
 
 
 def _stored(workspace: Workspace, account: Jwt[Account], name: str) -> Creds:
