@@ -18,6 +18,7 @@ import sys
 import termios
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -30,7 +31,6 @@ from seedless.pkcs11.module import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
     from typing import IO
 
     import pytest_softhsm
@@ -291,6 +291,20 @@ class Cli:
     @property
     def store(self) -> Path:
         return self.home / "store"
+
+    @contextlib.contextmanager
+    def whole_tokens(self) -> Iterator[None]:
+        """Put a token of SoftHSM back that a process destroys which is killed within.
+
+        At each login SoftHSM truncates the file of the token and writes it again: killed in between, it loses
+        the token. That is a fault of SoftHSM, which no device has.
+        """
+        files = list((Path(self.env["SOFTHSM2_CONF"]).parent / "tokens").glob("*/token.object"))
+        before = {file: file.read_bytes() for file in files}
+        yield
+        for file, data in before.items():
+            if file.exists() and file.stat().st_size < len(data):
+                file.write_bytes(data)
 
     def env_with(self, **changes: str | None) -> dict[str, str]:
         """Return the environment with *changes*; None takes a variable away."""

@@ -64,17 +64,18 @@ def test_a_run_that_is_killed_at_many_points_is_finished_by_the_same_command(sys
     )
     whole = (time.monotonic() - begun) * 3
     for turn in range(10):
-        process = subprocess.Popen(
-            command,
-            env=system.env,
-            cwd=system.home,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        time.sleep(whole * (turn + 1) / 10)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        with system.whole_tokens():
+            process = subprocess.Popen(
+                command,
+                env=system.env,
+                cwd=system.home,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            time.sleep(whole * (turn + 1) / 10)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
         there = recorded(system.store)
         assert {name: there[name] for name in kept} == kept  # nothing lost, nothing signed again
         assert all(read(text).claims.name == name for name, text in there.items())

@@ -48,12 +48,13 @@ def kill_often(cli: Cli, *words: str) -> int:
     whole = 2 * seconds_of(cli, *words)
     killed = 0
     for number in range(1, KILLS + 1):
-        process = start(cli, *words)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(whole * number / KILLS)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        killed += process.wait(60) != 0
+        with cli.whole_tokens():
+            process = start(cli, *words)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(whole * number / KILLS)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            killed += process.wait(60) != 0
     return killed
 
 
