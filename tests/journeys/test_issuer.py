@@ -20,8 +20,9 @@ from msgspec.structs import replace
 from nats.errors import NoRespondersError
 from prometheus_client import generate_latest
 
-from seedless import Remote, Role, ServerError, SoftwareKey, StoreError, read
+from seedless import Remote, Role, ServerError, SoftwareKey, read
 from seedless.claims import signing_key
+from seedless.errors import WrongFile
 from seedless.serve import delegated_keys
 from seedless.serve.config import AccountKeys, Delegation, KeySource, load_issuer
 from seedless.serve.delegated_keys import TokenOperations
@@ -353,5 +354,5 @@ def test_a_configuration_that_is_not_right_is_refused_with_the_place(
     assert old in text
     path.write_text(text.replace(old, new))
     path.chmod(0o600)
-    with pytest.raises(StoreError, match=sentence):
+    with pytest.raises(WrongFile, match=sentence):
         load_issuer(path)

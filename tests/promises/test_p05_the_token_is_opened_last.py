@@ -81,7 +81,7 @@ def test_bad_arguments_and_bad_claims_never_load_the_module(tokenless: Cli) -> N
         (2, ("key", "new", "--role", "king", "--name", "x")),
         (2, ("token", "init")),
         (2, ("key", "show", "ABC")),
-        (1, ("sign", str(claims))),
+        (2, ("sign", str(claims))),
         (2, ("sign", "missing.json")),
         (3, expired),
         (3, (*expired, "--dry-run")),

@@ -95,4 +95,4 @@ def test_one_raw_key_has_one_role(cli: Cli) -> None:
 def test_what_is_no_claims_is_not_signed(cli: Cli, text: str) -> None:
     operator = cli.ok("operator", "add", "ACME", "--json").data["subject"]
     done = cli.run("sign", "-", "--kind", "generic", "-K", operator, stdin=text)
-    assert (done.code, done.out) == (1, "")
+    assert (done.code, done.out) == (2, "")
